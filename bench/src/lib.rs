@@ -1,0 +1,1 @@
+//! Benchmarks: floors, peers and the cost of each decision.

@@ -1,0 +1,1 @@
+//! Backends that behave like LLM services, without I/O.

@@ -1,0 +1,1 @@
+//! The production reverse proxy that runs core.

@@ -1,0 +1,1 @@
+//! Result sets, figures and pages.

@@ -1,0 +1,1 @@
+//! The discrete-event simulator that runs core against modelled backends.

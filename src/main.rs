@@ -1,0 +1,3 @@
+//! The command line of tollgate: parse, call a crate, print.
+
+fn main() {}
