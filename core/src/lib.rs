@@ -1,1 +1,32 @@
-//! Every decision of tollgate, with no clock, no I/O, no entropy and no tasks.
+//! Every decision of tollgate: admit, queue, route, attempt, retry, hedge, fall back, settle.
+//!
+//! A decision is a pure function; time, chance and the outside world are arguments.
+//! This crate never reads a clock, draws entropy, opens a socket, spawns or sleeps: it is
+//! `no_std` with `alloc` unless a feature says otherwise, so what it cannot name it cannot use.
+//!
+//! | Read | for |
+//! |---|---|
+//! | [`time`], [`dice`], [`id`], [`usage`] | the words everything else is written in |
+//! | [`limit`], [`balance`], [`load`], [`health`], [`retry`], [`hedge`], [`queue`] | the laws: algorithms on plain state |
+//! | [`memory`] | how an update of plain state becomes one step, for one thread and for many |
+//! | [`policy`] | what a policy file says, once it has been checked |
+//!
+//! # Features
+//!
+//! - `std` (default): shared memory for many threads.
+//! - `file` (default): reading policy files.
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod dice;
+pub mod fault;
+pub mod id;
+pub mod lifecycle;
+pub mod math;
+pub mod policy;
+pub mod time;
+pub mod usage;

@@ -1,0 +1,87 @@
+//! Names of things as small numbers: no strings on the hot path.
+
+/// Whom a driver is talking about; chosen by the driver, given back in effects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+macro_rules! index {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub $inner);
+
+        impl $name {
+            /// The position in the policy's list.
+            #[must_use]
+            #[inline]
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+
+            /// The thing at `index` of the policy's list.
+            ///
+            /// # Panics
+            ///
+            /// If the list is longer than a checked policy can be.
+            #[must_use]
+            pub fn at(index: usize) -> $name {
+                $name(<$inner>::try_from(index).expect("a checked policy bounds every list"))
+            }
+        }
+    };
+}
+
+index! {
+    /// A tenant of the policy.
+    TenantId(u32)
+}
+index! {
+    /// A limit of the policy.
+    LimitId(u16)
+}
+index! {
+    /// A pool of the policy.
+    PoolId(u16)
+}
+index! {
+    /// An endpoint of the policy, whatever its pool.
+    EndpointId(u16)
+}
+index! {
+    /// A route of the policy.
+    RouteId(u16)
+}
+index! {
+    /// A quota scope: endpoints that share an account.
+    ScopeId(u16)
+}
+index! {
+    /// An attempt of a request; 0 is the first.
+    AttemptId(u8)
+}
+
+/// What a limit is counted per, hashed once per request by the driver.
+///
+/// The simulator and the proxy both compute it with [`KeyHash::of`]; the proxy seeds it per process, against
+/// collisions by intent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyHash(pub u64);
+
+impl KeyHash {
+    /// The hash of `parts` under `seed`. Parts are told apart: `["ab", "c"]` differs from `["a", "bc"]`.
+    ///
+    /// FNV-1a over the bytes, scattered at the end.
+    #[must_use]
+    pub fn of<'a>(seed: u64, parts: impl IntoIterator<Item = &'a [u8]>) -> KeyHash {
+        const PRIME: u64 = 0x0000_0100_0000_01b3;
+        let mut hash = 0xcbf2_9ce4_8422_2325 ^ seed;
+        for part in parts {
+            for byte in part {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+            }
+            hash = (hash ^ 0x100).wrapping_mul(PRIME);
+        }
+        hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        KeyHash(hash ^ (hash >> 32))
+    }
+}

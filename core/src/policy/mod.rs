@@ -1,0 +1,119 @@
+//! What a policy says once it has been checked: no strings on the hot path, no impossible numbers.
+//!
+//! A policy is behavior: pools of endpoints, limits, routes. It has no live state (that is the gate's) and no
+//! `serde` (that is the file's). Everything refers by index: a [`Route`] to [`PoolId`]s, a [`Pool`] to a range of
+//! endpoints, an [`Endpoint`] to its [`ScopeId`].
+
+mod classify;
+mod matching;
+mod pool;
+mod quota;
+mod route;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+pub use classify::{Charges, Class, Facts, Header};
+pub use matching::{Match, Pattern, Word};
+pub use pool::{
+    Balance, BalanceKind, BreakerKind, Capability, Endpoint, LoadKind, Operation, Operations, Pool, Price, Probe,
+    QueueShape, RegionId, Ties, Window,
+};
+pub use quota::{Algorithm, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
+pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
+
+use crate::id::{EndpointId, PoolId, RouteId, TenantId};
+
+/// A checked policy.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Who is accounted for; index 0 is whoever has no entry of their own.
+    pub tenants: Vec<Tenant>,
+    /// Every limit, in file order.
+    pub limits: Vec<Limit>,
+    /// Every pool, in file order.
+    pub pools: Vec<Pool>,
+    /// Every endpoint, pool by pool.
+    pub endpoints: Vec<Endpoint>,
+    /// Names of the quota scopes; endpoints without one have a scope of their own.
+    pub scopes: Vec<String>,
+    /// Names of the regions.
+    pub regions: Vec<String>,
+    /// Every route, in file order; the first that matches decides.
+    pub routes: Vec<Route>,
+    /// Identifies the content of the file it came from.
+    pub hash: PolicyHash,
+}
+
+impl Policy {
+    /// The pool of `id`.
+    #[must_use]
+    pub fn pool(&self, id: PoolId) -> &Pool {
+        &self.pools[id.index()]
+    }
+
+    /// The endpoint of `id`.
+    #[must_use]
+    pub fn endpoint(&self, id: EndpointId) -> &Endpoint {
+        &self.endpoints[id.index()]
+    }
+
+    /// The route of `id`.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> &Route {
+        &self.routes[id.index()]
+    }
+}
+
+/// Who is accounted for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tenant {
+    /// Its name; empty for whoever has no entry.
+    pub name: String,
+    /// SHA-256 hashes of its keys.
+    pub key_hashes: Vec<[u8; 32]>,
+    /// A free word that routes and limits match.
+    pub role: String,
+    /// Where its requests come from, a free word too.
+    pub region: String,
+    /// How urgent its requests are.
+    pub priority: Priority,
+}
+
+impl Policy {
+    /// The tenant named `name`, or the nameless one.
+    #[must_use]
+    pub fn tenant_named(&self, name: &str) -> TenantId {
+        let found = self.tenants.iter().position(|tenant| tenant.name == name);
+        TenantId::at(found.unwrap_or(0))
+    }
+}
+
+/// How urgent a request is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// First to wait.
+    Low,
+    /// As most.
+    #[default]
+    Normal,
+    /// Last to wait.
+    High,
+}
+
+/// A short stable name for the content of a policy file; equal for files that differ only in comments and layout.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct PolicyHash(pub [u8; 8]);
+
+impl fmt::Display for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,133 @@
+//! Limits: an algorithm, its numbers, and what is counted per key.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::num::{NonZeroU32, NonZeroU64};
+
+use super::Match;
+use crate::time::Nanos;
+use crate::usage::Unit;
+
+/// A configured limiter with a name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    /// What refusals, metrics and headers call it.
+    pub name: String,
+    /// How it counts.
+    pub algorithm: Algorithm,
+    /// What it counts.
+    pub unit: Unit,
+    /// What it is counted per; empty: one for all.
+    pub per: Vec<Partition>,
+    /// Which requests it applies to.
+    pub when: Match,
+    /// What happens to a request that would have to wait.
+    pub on_wait: OnWait,
+    /// What happens to reserved units that were not used.
+    pub refund: Refund,
+    /// Keys with a state of their own; further ones share one overflow key.
+    pub max_keys: NonZeroU32,
+    /// Where its state lives.
+    pub store: Store,
+    /// Output tokens assumed of a request that names no maximum.
+    pub output_default: u32,
+}
+
+/// Units per length of time, and how many of them at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Units per `period`.
+    pub amount: NonZeroU64,
+    /// The length in which `amount` units are allowed; never zero.
+    pub period: Nanos,
+    /// Most units allowed at once.
+    pub burst: NonZeroU64,
+}
+
+/// The algorithms that limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// The generic cell rate algorithm.
+    Gcra(Quota),
+    /// A bucket of units, refilled continuously.
+    TokenBucket(Quota),
+    /// A counter per aligned window; `burst` has no meaning here.
+    FixedWindow(Quota),
+    /// So many requests in flight.
+    Permits(NonZeroU32),
+}
+
+/// What a limit is counted per.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Partition {
+    /// The tenant.
+    Tenant,
+    /// The model that was asked for.
+    Model,
+    /// The key that was shown.
+    Key,
+    /// The tenant's role.
+    Role,
+    /// The tenant's region.
+    Region,
+    /// The route that matched.
+    Route,
+    /// The path of the request.
+    Path,
+    /// A header of the request, by its name in lower case.
+    Header(String),
+    /// A claim of the client's token.
+    Claim(String),
+    /// The client's address.
+    ClientIp,
+}
+
+/// What happens to a request that would have to wait for units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnWait {
+    /// It is refused, with the exact time to come back.
+    #[default]
+    Refuse,
+    /// It is delayed by at most so much, and refused beyond.
+    Delay {
+        /// The longest delay.
+        most: Nanos,
+    },
+}
+
+/// What happens to reserved units that were not used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refund {
+    /// They come back, never above a full burst.
+    #[default]
+    Full,
+    /// They are gone.
+    None,
+}
+
+/// Where the state of a limit lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// In the process.
+    #[default]
+    Local,
+    /// Elsewhere, asked once a request: exact for many gateways, one round trip.
+    Strict {
+        /// How long to wait for its answer.
+        deadline: Nanos,
+        /// What to do without one.
+        on_outage: OnOutage,
+    },
+}
+
+/// What to do when a remote limit does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnOutage {
+    /// Fall back to a state in the process.
+    #[default]
+    LocalShare,
+    /// Admit.
+    Allow,
+    /// Refuse.
+    Refuse,
+}

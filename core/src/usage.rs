@@ -1,0 +1,50 @@
+//! What a request uses: tokens, as estimated before and as counted after.
+
+/// Tokens of one request or attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub input: u32,
+    /// Tokens of the answer; before it, the most that it may have.
+    pub output: u32,
+}
+
+impl Usage {
+    /// Input and output together.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.input as u64 + self.output as u64
+    }
+}
+
+/// Units that one request takes from a limit.
+pub type Cost = u64;
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// One a request.
+    Requests,
+    /// Input and output tokens.
+    Tokens,
+    /// Tokens of the prompt.
+    InputTokens,
+    /// Tokens of the answer.
+    OutputTokens,
+    /// One a request, given back when it ends.
+    InFlight,
+}
+
+impl Unit {
+    /// How many units `usage` is worth.
+    #[must_use]
+    #[inline]
+    pub const fn cost(self, usage: Usage) -> Cost {
+        match self {
+            Unit::Requests | Unit::InFlight => 1,
+            Unit::Tokens => usage.total(),
+            Unit::InputTokens => usage.input as u64,
+            Unit::OutputTokens => usage.output as u64,
+        }
+    }
+}
