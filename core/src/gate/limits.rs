@@ -7,7 +7,7 @@ use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Taken, TokenBu
 use crate::memory::{Keyed, Memory, Place};
 use crate::policy::{Algorithm, Charges, Limit, OnOutage, OnWait, Policy, Refund, Store};
 use crate::time::{Instant, Nanos};
-use crate::usage::{Unit, Usage};
+use crate::usage::{Cost, Estimate, Unit, Usage};
 
 /// Every limit of a policy, with its states.
 pub struct Limits<M: Memory> {
@@ -19,6 +19,10 @@ struct Entry<M: Memory> {
     unit: Unit,
     refund: Refund,
     store: Store,
+    /// Output tokens assumed of a request that names no maximum.
+    output_default: u32,
+    /// The most that the limit can ever hold.
+    most: Cost,
 }
 
 /// A limiter and the table of its states: a closed set, so that a decision is a jump.
@@ -94,7 +98,7 @@ impl<M: Memory> Limits<M> {
         }
     }
 
-    /// Charges all limits in `reach` with what `usage` is estimated at, or none.
+    /// Charges all limits in `reach` with what the request is estimated at, or none.
     ///
     /// Taken one after the other in the policy's order; when one refuses, those before it are undone, newest first,
     /// and those after it are only looked at, so that the refusal names the longest wait. Under a race the
@@ -107,7 +111,7 @@ impl<M: Memory> Limits<M> {
         &self,
         charges: &Charges,
         reach: Reach,
-        usage: Usage,
+        estimate: Estimate,
         now: Instant,
     ) -> Result<Granted, LimitRefusal> {
         let mut granted = Granted {
@@ -121,7 +125,7 @@ impl<M: Memory> Limits<M> {
             if !entry.is_in(reach) {
                 continue;
             }
-            let (decision, place) = entry.take(key, now, usage);
+            let (decision, place) = entry.take(key, now, estimate);
             match decision {
                 Decision::Allow { at } => {
                     granted.at = granted.at.max(at);
@@ -135,11 +139,11 @@ impl<M: Memory> Limits<M> {
                         never: false,
                         overflow: place == Place::Overflow,
                     };
-                    self.undo_all(charges, granted, usage, now);
-                    return Err(self.binding(charges, reach, index + 1, usage, now, refusal));
+                    self.undo_all(charges, granted, estimate, now);
+                    return Err(self.binding(charges, reach, index + 1, estimate, now, refusal));
                 }
                 Decision::Never => {
-                    self.undo_all(charges, granted, usage, now);
+                    self.undo_all(charges, granted, estimate, now);
                     return Err(LimitRefusal::never(limit));
                 }
             }
@@ -148,16 +152,16 @@ impl<M: Memory> Limits<M> {
     }
 
     /// Takes back what was granted, newest first, as if it had not been.
-    pub fn undo_all(&self, charges: &Charges, granted: Granted, usage: Usage, now: Instant) {
+    pub fn undo_all(&self, charges: &Charges, granted: Granted, estimate: Estimate, now: Instant) {
         for index in (0..charges.len()).rev() {
-            if let Some((entry, key, place, taken)) = self.hold(charges, granted, index, usage) {
+            if let Some((entry, key, place, taken)) = self.hold(charges, granted, index, estimate) {
                 entry.undo(key, place, now, taken);
             }
         }
     }
 
     /// Trues up what was granted on an estimate, now that the truth is known.
-    pub fn settle_all(&self, charges: &Charges, granted: Granted, estimate: Usage, used: Usage, now: Instant) {
+    pub fn settle_all(&self, charges: &Charges, granted: Granted, estimate: Estimate, used: Usage, now: Instant) {
         for index in 0..charges.len() {
             if let Some((entry, key, place, taken)) = self.hold(charges, granted, index, estimate) {
                 entry.settle(key, place, now, taken, used);
@@ -204,7 +208,7 @@ impl<M: Memory> Limits<M> {
         charges: &Charges,
         reach: Reach,
         from: usize,
-        usage: Usage,
+        estimate: Estimate,
         now: Instant,
         mut refusal: LimitRefusal,
     ) -> LimitRefusal {
@@ -214,7 +218,7 @@ impl<M: Memory> Limits<M> {
             if !entry.is_in(reach) {
                 continue;
             }
-            match entry.peek(key, now, usage) {
+            match entry.peek(key, now, estimate) {
                 Decision::Allow { .. } => {}
                 Decision::Wait { until } => {
                     if refusal.until < until {
@@ -236,7 +240,7 @@ impl<M: Memory> Limits<M> {
         charges: &Charges,
         granted: Granted,
         index: usize,
-        usage: Usage,
+        estimate: Estimate,
     ) -> Option<(&Entry<M>, KeyHash, Place, Taken)> {
         if granted.charged & 1 << index == 0 {
             return None;
@@ -249,7 +253,7 @@ impl<M: Memory> Limits<M> {
             Place::Overflow
         };
         let taken = Taken {
-            cost: entry.unit.cost(usage),
+            cost: entry.cost(estimate),
             at: granted.taken,
         };
         Some((entry, key, place, taken))
@@ -297,6 +301,8 @@ impl<M: Memory> Entry<M> {
             unit: limit.unit,
             refund: limit.refund,
             store: limit.store,
+            output_default: limit.output_default,
+            most: limit.algorithm.most(),
         }
     }
 
@@ -315,9 +321,23 @@ impl<M: Memory> Entry<M> {
         }
     }
 
+    /// What the request is charged. What it does not say is assumed, but never more than the limit can hold: a
+    /// request is not refused for ever on a guess.
     #[inline]
-    fn take(&self, key: KeyHash, now: Instant, usage: Usage) -> (Decision, Place) {
-        let cost = self.unit.cost(usage);
+    fn cost(&self, estimate: Estimate) -> Cost {
+        let cost = self.unit.cost(estimate.or(self.output_default));
+        match estimate.output {
+            Some(_) => cost,
+            None => {
+                let certain = self.unit.cost(estimate.or(0));
+                cost.min(self.most).max(certain)
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&self, key: KeyHash, now: Instant, estimate: Estimate) -> (Decision, Place) {
+        let cost = self.cost(estimate);
         with_law!(&self.law, limiter, table => table.update(
             key,
             |state| limiter.is_idle(state, now),
@@ -325,8 +345,8 @@ impl<M: Memory> Entry<M> {
         ))
     }
 
-    fn peek(&self, key: KeyHash, now: Instant, usage: Usage) -> Decision {
-        let cost = self.unit.cost(usage);
+    fn peek(&self, key: KeyHash, now: Instant, estimate: Estimate) -> Decision {
+        let cost = self.cost(estimate);
         with_law!(&self.law, limiter, table => table.read(key, |state| {
             let mut copy = *state;
             limiter.take(&mut copy, now, cost)

@@ -66,7 +66,7 @@ mod wait;
 pub use effect::{Effect, Effects, Ejection, Ticket, Verdict};
 pub use input::{AttemptEvent, ErrorCode, Input, Ruling, Status};
 pub use outcome::{End, Outcome};
-pub use refusal::Refusal;
+pub use refusal::{Advice, Refusal};
 pub use timers::Timer;
 
 use self::attempts::Attempts;
@@ -78,7 +78,7 @@ use crate::id::RequestId;
 use crate::memory::Memory;
 use crate::policy::{Class, Needs, Priority, Route};
 use crate::time::Instant;
-use crate::usage::Usage;
+use crate::usage::Estimate;
 
 /// What is known of a request when it arrives.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,7 +86,7 @@ pub struct Request {
     /// Its route and limits; see [`Policy::classify`](crate::policy::Policy::classify).
     pub class: Class,
     /// What it may use: the prompt as estimated, and the most that it may answer.
-    pub estimate: Usage,
+    pub estimate: Estimate,
     /// What an endpoint must be able to do.
     pub needs: Needs,
     /// Whether the answer is streamed.
@@ -236,6 +236,6 @@ impl Lifecycle {
     }
 }
 
-const _: () = assert!(size_of::<Lifecycle>() <= 512);
+const _: () = assert!(size_of::<Lifecycle>() <= 480);
 const _: () = assert!(size_of::<Input>() <= 32);
-const _: () = assert!(size_of::<Effect>() <= 40);
+const _: () = assert!(size_of::<Effect>() <= 32);

@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use crate::id::LimitId;
-use crate::time::Instant;
+use crate::time::{Instant, Nanos};
 
 /// Why a request was not answered by an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +43,15 @@ pub enum Refusal {
     },
     /// The key is missing, unknown or may not do this.
     Unauthorized,
+}
+
+/// What a client that was refused is told about coming back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Advice {
+    /// After how long.
+    pub retry_after: Option<Nanos>,
+    /// Whether at all; nothing if its own rules may decide.
+    pub should_retry: Option<bool>,
 }
 
 impl Refusal {
@@ -97,6 +106,34 @@ impl Refusal {
             | Refusal::Deadline
             | Refusal::TooLarge { .. }
             | Refusal::Unauthorized => None,
+        }
+    }
+
+    /// How long a client is told to wait, in whole milliseconds, and whether to come back at all.
+    ///
+    /// SDKs sleep through any wait they are told: one of more than two minutes says not to come back instead.
+    /// A quota that does not refill, and a request that can never be served, say so too.
+    #[must_use]
+    pub fn advice(self, now: Instant) -> Advice {
+        const MOST: Nanos = Nanos::from_secs(120);
+        const MILLI: u64 = 1_000_000;
+        let wait = self.until().map(|until| {
+            let millis = until.since(now).as_nanos().div_ceil(MILLI);
+            Nanos::from_millis(millis.max(1))
+        });
+        let hopeless = match self {
+            Refusal::TooLarge { .. } | Refusal::NoRoute | Refusal::Unauthorized => true,
+            Refusal::OutOfAttempts { fault, .. } => fault == Fault::QuotaExhausted,
+            Refusal::Limited { .. }
+            | Refusal::QueueFull
+            | Refusal::QueueTimeout
+            | Refusal::Shed
+            | Refusal::NoEndpoint { .. }
+            | Refusal::Deadline => false,
+        };
+        Advice {
+            retry_after: wait,
+            should_retry: (hopeless || wait.is_some_and(|wait| MOST < wait)).then_some(false),
         }
     }
 
