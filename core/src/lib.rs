@@ -25,6 +25,8 @@ extern crate std;
 pub mod balance;
 pub mod dice;
 pub mod fault;
+#[cfg(feature = "file")]
+pub mod file;
 pub mod gate;
 pub mod health;
 pub mod hedge;
