@@ -22,11 +22,17 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod balance;
 pub mod dice;
 pub mod fault;
+pub mod health;
+pub mod hedge;
 pub mod id;
 pub mod lifecycle;
+pub mod load;
 pub mod math;
 pub mod policy;
+pub mod retry;
 pub mod time;
 pub mod usage;
+mod wheel;
