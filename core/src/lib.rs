@@ -10,6 +10,7 @@
 //! | [`limit`], [`balance`], [`load`], [`health`], [`retry`], [`hedge`], [`queue`] | the laws: algorithms on plain state |
 //! | [`memory`] | how an update of plain state becomes one step, for one thread and for many |
 //! | [`policy`] | what a policy file says, once it has been checked |
+//! | `file` | reading TOML so that every error comes at once, with its place and a way out |
 //!
 //! # Features
 //!
@@ -24,6 +25,8 @@ extern crate std;
 
 pub mod dice;
 pub mod fault;
+#[cfg(feature = "file")]
+pub mod file;
 pub mod id;
 pub mod lifecycle;
 pub mod math;
