@@ -10,6 +10,7 @@
 //! | [`limit`], [`balance`], [`load`], [`health`], [`retry`], [`hedge`], [`queue`] | the laws: algorithms on plain state |
 //! | [`memory`] | how an update of plain state becomes one step, for one thread and for many |
 //! | [`policy`] | what a policy file says, once it has been checked |
+//! | `file` | reading TOML so that every error comes at once, with its place and a way out |
 //!
 //! # Features
 //!
