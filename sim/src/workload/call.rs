@@ -31,6 +31,9 @@ impl Call {
     /// What it will use.
     #[must_use]
     pub const fn usage(&self) -> Usage {
-        Usage { input: self.prompt, output: self.output }
+        Usage {
+            input: self.prompt,
+            output: self.output,
+        }
     }
 }

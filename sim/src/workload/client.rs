@@ -116,14 +116,22 @@ pub struct Client {
 impl Default for ClientSpec {
     /// `openai-python` as it comes, for a person who waits as long as it takes.
     fn default() -> ClientSpec {
-        ClientSpec { kind: ClientKind::default(), timeout: None, max_retries: None, patience: Patience::None }
+        ClientSpec {
+            kind: ClientKind::default(),
+            timeout: None,
+            max_retries: None,
+            patience: Patience::None,
+        }
     }
 }
 
 impl BackoffSpec {
     /// That of both SDKs.
-    pub const SDK: BackoffSpec =
-        BackoffSpec { base: Nanos::from_millis(500), max: Nanos::from_secs(8), jitter: 0.25 };
+    pub const SDK: BackoffSpec = BackoffSpec {
+        base: Nanos::from_millis(500),
+        max: Nanos::from_secs(8),
+        jitter: 0.25,
+    };
 
     /// The delay before the retry that follows `retries` earlier ones.
     fn delay(&self, retries: u32, rng: &mut Rng) -> Nanos {
@@ -203,7 +211,10 @@ impl Client {
                 Some(wait) => wait.max(NODE_TICK),
                 None => self.backoff.delay(retries, rng),
             }),
-            ClientKind::Custom { backoff, honours_retry_after } => is_retried(answer).then(|| {
+            ClientKind::Custom {
+                backoff,
+                honours_retry_after,
+            } => is_retried(answer).then(|| {
                 let asked = answer.retry_after.filter(|_| honours_retry_after);
                 asked.unwrap_or_else(|| backoff.delay(retries, rng))
             }),
@@ -221,7 +232,12 @@ impl ClientSpec {
         }
         if let ClientKind::Custom { backoff, .. } = &self.kind {
             faults.within("client.backoff.jitter", backoff.jitter, 0.0, 1.0);
-            faults.within("client.backoff.max", backoff.max.as_secs_f64(), backoff.base.as_secs_f64(), 1e9);
+            faults.within(
+                "client.backoff.max",
+                backoff.max.as_secs_f64(),
+                backoff.base.as_secs_f64(),
+                1e9,
+            );
         }
     }
 }

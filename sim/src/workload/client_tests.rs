@@ -3,15 +3,25 @@
 use super::*;
 
 fn client(kind: ClientKind) -> Client {
-    Client::new(&ClientSpec { kind, ..ClientSpec::default() }).expect("the defaults are possible")
+    Client::new(&ClientSpec {
+        kind,
+        ..ClientSpec::default()
+    })
+    .expect("the defaults are possible")
 }
 
 fn status(status: u16) -> Answer {
-    Answer { status: Some(status), ..Answer::default() }
+    Answer {
+        status: Some(status),
+        ..Answer::default()
+    }
 }
 
 fn asked(code: u16, wait: Nanos) -> Answer {
-    Answer { retry_after: Some(wait), ..status(code) }
+    Answer {
+        retry_after: Some(wait),
+        ..status(code)
+    }
 }
 
 fn next(kind: ClientKind, retries: u32, answer: &Answer) -> Option<Nanos> {
@@ -40,7 +50,9 @@ fn sdks_retry_connection_errors_and_timeouts() {
 #[test]
 fn sdks_retry_twice() {
     for kind in SDKS {
-        let retried: Vec<bool> = (0..4).map(|retries| next(kind, retries, &status(503)).is_some()).collect();
+        let retried: Vec<bool> = (0..4)
+            .map(|retries| next(kind, retries, &status(503)).is_some())
+            .collect();
         assert_eq!(retried, [true, true, false, false], "{kind:?}");
     }
 }
@@ -49,7 +61,10 @@ fn sdks_retry_twice() {
 fn x_should_retry_wins_over_the_status() {
     for kind in SDKS {
         for (code, should_retry) in [(400, true), (404, true), (429, false), (503, false)] {
-            let answer = Answer { should_retry: Some(should_retry), ..status(code) };
+            let answer = Answer {
+                should_retry: Some(should_retry),
+                ..status(code)
+            };
             assert_eq!(next(kind, 0, &answer).is_some(), should_retry, "{kind:?} {code}");
         }
     }
@@ -58,7 +73,10 @@ fn x_should_retry_wins_over_the_status() {
 #[test]
 fn x_should_retry_does_not_raise_max_retries() {
     for kind in SDKS {
-        let answer = Answer { should_retry: Some(true), ..status(503) };
+        let answer = Answer {
+            should_retry: Some(true),
+            ..status(503)
+        };
         assert_eq!(next(kind, 2, &answer), None, "{kind:?}");
     }
 }
@@ -66,15 +84,27 @@ fn x_should_retry_does_not_raise_max_retries() {
 #[test]
 fn backoff_doubles_from_half_a_second_to_eight_less_up_to_a_quarter() {
     for kind in SDKS {
-        let spec = ClientSpec { kind, max_retries: Some(10), ..ClientSpec::default() };
+        let spec = ClientSpec {
+            kind,
+            max_retries: Some(10),
+            ..ClientSpec::default()
+        };
         let client = Client::new(&spec).expect("ten is possible");
         for (retries, full) in [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 8.0), (9, 8.0)] {
             let delays: Vec<f64> = (0..2000)
-                .map(|seed| client.next(retries, &status(500), &mut Rng::new(seed)).expect("retried").as_secs_f64())
+                .map(|seed| {
+                    client
+                        .next(retries, &status(500), &mut Rng::new(seed))
+                        .expect("retried")
+                        .as_secs_f64()
+                })
                 .collect();
             let least = delays.iter().copied().fold(f64::INFINITY, f64::min);
             let most = delays.iter().copied().fold(0.0, f64::max);
-            assert!(0.75 * full <= least && least < 0.76 * full, "{kind:?} {retries} {least}");
+            assert!(
+                0.75 * full <= least && least < 0.76 * full,
+                "{kind:?} {retries} {least}"
+            );
             assert!(0.99 * full < most && most <= full, "{kind:?} {retries} {most}");
         }
     }
@@ -92,7 +122,10 @@ fn a_wait_that_is_asked_for_is_kept_to_the_millisecond() {
 #[test]
 fn python_gives_up_when_asked_to_wait_over_120_s_even_if_told_to_retry() {
     let long = asked(429, Nanos::from_millis(120_001));
-    let told = Answer { should_retry: Some(true), ..long };
+    let told = Answer {
+        should_retry: Some(true),
+        ..long
+    };
     for answer in [long, told] {
         assert_eq!(next(ClientKind::OpenaiPython, 0, &answer), None);
     }
@@ -107,7 +140,10 @@ fn node_waits_as_long_as_it_is_asked_to() {
 #[test]
 fn node_retries_at_once_when_its_timer_overflows() {
     let month = Nanos::from_secs(30 * 86_400);
-    assert_eq!(next(ClientKind::OpenaiNode, 0, &asked(429, month)), Some(Nanos::from_millis(1)));
+    assert_eq!(
+        next(ClientKind::OpenaiNode, 0, &asked(429, month)),
+        Some(Nanos::from_millis(1))
+    );
 }
 
 #[test]
@@ -124,7 +160,11 @@ fn python_backs_off_when_retry_after_is_0_or_rubbish() {
 
 #[test]
 fn fire_and_forget_never_retries() {
-    let spec = ClientSpec { kind: ClientKind::FireAndForget, max_retries: Some(5), ..ClientSpec::default() };
+    let spec = ClientSpec {
+        kind: ClientKind::FireAndForget,
+        max_retries: Some(5),
+        ..ClientSpec::default()
+    };
     let client = Client::new(&spec).expect("five is possible");
     for answer in [Answer::default(), status(503), asked(429, Nanos::from_secs(1))] {
         assert_eq!(client.next(0, &answer, &mut Rng::new(1)), None);
@@ -134,16 +174,34 @@ fn fire_and_forget_never_retries() {
 #[test]
 fn a_success_is_never_asked_for_again() {
     for kind in SDKS {
-        assert_eq!(next(kind, 0, &Answer { should_retry: Some(true), ..status(200) }), None, "{kind:?}");
+        assert_eq!(
+            next(
+                kind,
+                0,
+                &Answer {
+                    should_retry: Some(true),
+                    ..status(200)
+                }
+            ),
+            None,
+            "{kind:?}"
+        );
     }
 }
 
 #[test]
 fn custom_honours_retry_after_only_if_told() {
-    let backoff = BackoffSpec { base: Nanos::from_secs(3), max: Nanos::from_secs(3), jitter: 0.0 };
+    let backoff = BackoffSpec {
+        base: Nanos::from_secs(3),
+        max: Nanos::from_secs(3),
+        jitter: 0.0,
+    };
     let wait = Nanos::from_secs(7);
     for (honours_retry_after, expected) in [(true, wait), (false, Nanos::from_secs(3))] {
-        let kind = ClientKind::Custom { backoff, honours_retry_after };
+        let kind = ClientKind::Custom {
+            backoff,
+            honours_retry_after,
+        };
         assert_eq!(next(kind, 0, &asked(503, wait)), Some(expected));
     }
 }
@@ -151,17 +209,31 @@ fn custom_honours_retry_after_only_if_told() {
 #[test]
 fn the_timeout_is_600_s_unless_stated() {
     assert_eq!(client(ClientKind::OpenaiPython).timeout(), Nanos::from_secs(600));
-    let spec = ClientSpec { timeout: Some(Nanos::from_secs(5)), ..ClientSpec::default() };
-    assert_eq!(Client::new(&spec).expect("five seconds are possible").timeout(), Nanos::from_secs(5));
+    let spec = ClientSpec {
+        timeout: Some(Nanos::from_secs(5)),
+        ..ClientSpec::default()
+    };
+    assert_eq!(
+        Client::new(&spec).expect("five seconds are possible").timeout(),
+        Nanos::from_secs(5)
+    );
 }
 
 #[test]
 fn patience_is_drawn_once_a_call() {
     let mean = Distribution::exponential(30.0).expect("30 is possible");
-    let spec = ClientSpec { patience: Patience::Within(mean), ..ClientSpec::default() };
+    let spec = ClientSpec {
+        patience: Patience::Within(mean),
+        ..ClientSpec::default()
+    };
     let client = Client::new(&spec).expect("possible");
     let first = client.patience(&mut Rng::new(5));
     assert!(first.is_some());
     assert_eq!(first, client.patience(&mut Rng::new(5)));
-    assert_eq!(Client::new(&ClientSpec::default()).expect("possible").patience(&mut Rng::new(5)), None);
+    assert_eq!(
+        Client::new(&ClientSpec::default())
+            .expect("possible")
+            .patience(&mut Rng::new(5)),
+        None
+    );
 }

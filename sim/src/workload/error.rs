@@ -132,7 +132,10 @@ pub(crate) struct Faults(Vec<WorkloadError>);
 
 impl Faults {
     pub(crate) fn add(&mut self, field: impl Into<String>, cause: Cause) {
-        self.0.push(WorkloadError { field: field.into(), cause });
+        self.0.push(WorkloadError {
+            field: field.into(),
+            cause,
+        });
     }
 
     /// Reports `value` unless it is a number between `least` and `most`, both included.
@@ -153,6 +156,10 @@ impl Faults {
     }
 
     pub(crate) fn finish(self) -> Result<(), WorkloadErrors> {
-        if self.0.is_empty() { Ok(()) } else { Err(WorkloadErrors(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(WorkloadErrors(self.0))
+        }
     }
 }

@@ -54,9 +54,15 @@ mod tests {
 
     #[test]
     fn lengths_are_rounded_and_bounded() {
-        for (value, expected) in
-            [(0.0, 1), (0.4, 1), (1.5, 2), (1.49, 1), (600.2, 600), (1e30, MAX_TOKENS), (f64::NAN, 1)]
-        {
+        for (value, expected) in [
+            (0.0, 1),
+            (0.4, 1),
+            (1.5, 2),
+            (1.49, 1),
+            (600.2, 600),
+            (1e30, MAX_TOKENS),
+            (f64::NAN, 1),
+        ] {
             assert_eq!(tokens(value), expected, "{value}");
         }
     }

@@ -75,7 +75,9 @@ impl TenantsSpec {
                     if tenant.name.is_empty() {
                         faults.add(format!("tenants[{index}].name"), Cause::Empty);
                     } else if !names.insert(&tenant.name) {
-                        let cause = Cause::Duplicate { name: tenant.name.clone() };
+                        let cause = Cause::Duplicate {
+                            name: tenant.name.clone(),
+                        };
                         faults.add(format!("tenants[{index}].name"), cause);
                     }
                 }
@@ -104,13 +106,23 @@ impl Tenants {
         match spec {
             TenantsSpec::Zipf { count, skew } => {
                 let shares: Vec<f64> = (1..=*count).map(|rank| pow(f64::from(rank), -skew)).collect();
-                let list =
-                    (1..=*count).map(|rank| Tenant { name: format!("tenant-{rank}"), ..Tenant::default() }).collect();
-                Tenants { list, table: alias_table(&shares) }
+                let list = (1..=*count)
+                    .map(|rank| Tenant {
+                        name: format!("tenant-{rank}"),
+                        ..Tenant::default()
+                    })
+                    .collect();
+                Tenants {
+                    list,
+                    table: alias_table(&shares),
+                }
             }
             TenantsSpec::List(list) => {
                 let shares: Vec<f64> = list.iter().map(|tenant| tenant.share).collect();
-                Tenants { list: list.iter().map(TenantSpec::tenant).collect(), table: alias_table(&shares) }
+                Tenants {
+                    list: list.iter().map(TenantSpec::tenant).collect(),
+                    table: alias_table(&shares),
+                }
             }
         }
     }
@@ -121,12 +133,25 @@ impl Tenants {
             TenantsSpec::Zipf { .. } => &[],
             TenantsSpec::List(list) => list,
         };
-        let find = |name: &String| listed.iter().find(|tenant| tenant.name == *name).map(TenantSpec::tenant);
+        let find = |name: &String| {
+            listed
+                .iter()
+                .find(|tenant| tenant.name == *name)
+                .map(TenantSpec::tenant)
+        };
         let list = names
             .iter()
-            .map(|name| find(name).unwrap_or_else(|| Tenant { name: name.clone(), ..Tenant::default() }))
+            .map(|name| {
+                find(name).unwrap_or_else(|| Tenant {
+                    name: name.clone(),
+                    ..Tenant::default()
+                })
+            })
             .collect();
-        Tenants { list, table: alias_table(&vec![1.0; names.len()]) }
+        Tenants {
+            list,
+            table: alias_table(&vec![1.0; names.len()]),
+        }
     }
 
     /// Every tenant; [`Call::tenant`](super::Call::tenant) is a position in this list.
@@ -145,7 +170,11 @@ impl Tenants {
         let product = u128::from(rng.next_u64()) * columns;
         let (index, rest) = split(product);
         let column = self.table[index as usize];
-        if fraction(rest) < column.share { index } else { column.alias }
+        if fraction(rest) < column.share {
+            index
+        } else {
+            column.alias
+        }
     }
 }
 
@@ -162,7 +191,10 @@ impl TenantSpec {
 
 /// The whole and the fractional part of a number with 64 fractional bits, the whole one below 2^32.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the upper half is below the number of tenants")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the upper half is below the number of tenants"
+)]
 fn split(product: u128) -> (u32, u64) {
     ((product >> 64) as u32, product as u64)
 }
@@ -178,10 +210,18 @@ fn alias_table(shares: &[f64]) -> Box<[Column]> {
     let total: f64 = shares.iter().sum();
     let len = u32::try_from(shares.len()).expect("the check bounds the number of tenants");
     let mut scaled: Vec<f64> = shares.iter().map(|share| share / total * f64::from(len)).collect();
-    let mut table: Vec<Column> = (0..len).map(|index| Column { share: 1.0, alias: index }).collect();
+    let mut table: Vec<Column> = (0..len)
+        .map(|index| Column {
+            share: 1.0,
+            alias: index,
+        })
+        .collect();
     let (mut small, mut large): (Vec<u32>, Vec<u32>) = (0..len).partition(|index| scaled[*index as usize] < 1.0);
     while let (Some(less), Some(&more)) = (small.pop(), large.last()) {
-        table[less as usize] = Column { share: scaled[less as usize], alias: more };
+        table[less as usize] = Column {
+            share: scaled[less as usize],
+            alias: more,
+        };
         scaled[more as usize] -= 1.0 - scaled[less as usize];
         if scaled[more as usize] < 1.0 {
             large.pop();
@@ -236,7 +276,10 @@ mod tests {
         let tenants = Tenants::new(&TenantsSpec::List(vec![tenant("a", 30.0), tenant("b", 10.0)]));
         let share = counts(&tenants, 400_000)[0] / 400_000.0;
         // Four standard deviations of a binomial share.
-        assert!((share - 0.75).abs() < 4.0 * (0.75_f64 * 0.25 / 400_000.0).sqrt(), "{share}");
+        assert!(
+            (share - 0.75).abs() < 4.0 * (0.75_f64 * 0.25 / 400_000.0).sqrt(),
+            "{share}"
+        );
         assert_eq!(tenants.as_slice()[1].priority, Priority::Low);
     }
 }

@@ -34,7 +34,10 @@ impl Clock {
     }
 
     /// Seconds from `origin` nanoseconds to now.
-    #[expect(clippy::cast_precision_loss, reason = "differences within one step of a schedule, far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "differences within one step of a schedule, far below 2^53"
+    )]
     pub(crate) fn secs_since(&self, origin: u64) -> f64 {
         ((self.nanos - origin) as f64 + self.rest) * 1e-9
     }
@@ -49,7 +52,10 @@ fn whole(sum: f64) -> u64 {
     sum as u64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "it came from an f64 by truncation, so it goes back exactly")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "it came from an f64 by truncation, so it goes back exactly"
+)]
 fn fraction_base(whole: u64) -> f64 {
     whole as f64
 }

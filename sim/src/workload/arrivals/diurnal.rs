@@ -25,7 +25,13 @@ const MAX_ROUNDS: u32 = 80;
 impl Diurnal {
     pub(crate) fn new(mean: f64, peak_over_mean: f64, period: Nanos) -> Diurnal {
         let period = period.as_secs_f64();
-        Diurnal { mean, swing: peak_over_mean - 1.0, period, phase: 0.0, clock: Clock::default() }
+        Diurnal {
+            mean,
+            swing: peak_over_mean - 1.0,
+            period,
+            phase: 0.0,
+            clock: Clock::default(),
+        }
     }
 
     pub(crate) fn next(&mut self, rng: &mut Rng) -> Option<Instant> {
@@ -63,7 +69,11 @@ impl Diurnal {
                 high = gap;
             }
             let step = gap - miss / self.rate(gap);
-            let next = if low < step && step < high { step } else { low + (high - low) / 2.0 };
+            let next = if low < step && step < high {
+                step
+            } else {
+                low + (high - low) / 2.0
+            };
             if (next - gap).abs() <= 1e-15 * self.period.min(1.0) + 1e-13 * gap {
                 return next;
             }
@@ -72,4 +82,3 @@ impl Diurnal {
         gap
     }
 }
-

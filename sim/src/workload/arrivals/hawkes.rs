@@ -35,7 +35,11 @@ impl Hawkes {
         let from_background = exponential(rng) / self.background;
         // The excitement may die out before it causes anything: its integral to infinity is finite.
         let left = 1.0 - exponential(rng) * self.decay / self.excitement;
-        let from_excitement = if 0.0 < left { -ln(left) / self.decay } else { f64::INFINITY };
+        let from_excitement = if 0.0 < left {
+            -ln(left) / self.decay
+        } else {
+            f64::INFINITY
+        };
         let gap = from_background.min(from_excitement);
         self.excitement = self.excitement * exp(-self.decay * gap) + self.jump;
         self.clock.advance(gap)

@@ -24,9 +24,16 @@ impl Mmpp {
         let states = rates
             .iter()
             .zip(holds)
-            .map(|(rate, hold)| State { arrivals: *rate, leaves: 1.0 / hold.as_secs_f64() })
+            .map(|(rate, hold)| State {
+                arrivals: *rate,
+                leaves: 1.0 / hold.as_secs_f64(),
+            })
             .collect();
-        Mmpp { states, current: None, clock: Clock::default() }
+        Mmpp {
+            states,
+            current: None,
+            clock: Clock::default(),
+        }
     }
 
     /// In each state the next arrival and the end of the state race; memory is lost at both.
@@ -44,7 +51,11 @@ impl Mmpp {
                 self.current = Some(current);
                 return self.clock.advance(gap);
             }
-            current = if current + 1 < self.states.len() { current + 1 } else { 0 };
+            current = if current + 1 < self.states.len() {
+                current + 1
+            } else {
+                0
+            };
         }
     }
 

@@ -64,9 +64,11 @@ impl Arrivals {
             ArrivalSpec::Mmpp { rates, holds } => Process::Mmpp(Mmpp::new(rates, holds)),
             ArrivalSpec::Hawkes { rate, branching, decay } => Process::Hawkes(Hawkes::new(*rate, *branching, *decay)),
             ArrivalSpec::Schedule { steps, ramp, noise } => Process::Schedule(Schedule::new(steps, *ramp, *noise)),
-            ArrivalSpec::Diurnal { mean, peak_over_mean, period } => {
-                Process::Diurnal(Diurnal::new(*mean, *peak_over_mean, *period))
-            }
+            ArrivalSpec::Diurnal {
+                mean,
+                peak_over_mean,
+                period,
+            } => Process::Diurnal(Diurnal::new(*mean, *peak_over_mean, *period)),
             ArrivalSpec::Closed(_) | ArrivalSpec::Trace(_) => {
                 let mut faults = Faults::default();
                 faults.add("arrivals", Cause::NotOpen);
@@ -74,13 +76,21 @@ impl Arrivals {
                 unreachable!("a fault was added")
             }
         };
-        Ok(Arrivals { process, dice, number: 0 })
+        Ok(Arrivals {
+            process,
+            dice,
+            number: 0,
+        })
     }
 
     /// The arrivals recorded in `trace`, `speedup` times as fast.
     #[must_use]
     pub fn replay(trace: Arc<Trace>, speedup: f64) -> Arrivals {
-        Arrivals { process: Process::Replay { trace, speedup }, dice: Dice::new(0), number: 0 }
+        Arrivals {
+            process: Process::Replay { trace, speedup },
+            dice: Dice::new(0),
+            number: 0,
+        }
     }
 
     /// The number of the call that [`Arrivals::next`] will tell the arrival of; the first is 0.
@@ -90,7 +100,10 @@ impl Arrivals {
     }
 
     /// When the next call arrives, or none if there are no more; never before the previous one.
-    #[expect(clippy::should_implement_trait, reason = "an endless process in a `for` loop is a trap")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an endless process in a `for` loop is a trap"
+    )]
     #[inline]
     pub fn next(&mut self) -> Option<Instant> {
         let number = self.number;
@@ -123,7 +136,10 @@ fn renewal(gaps: Result<Distribution, OutOfRange>) -> Process {
 
 /// `time` divided by `speedup`; untouched at 1.
 fn sped_up(time: Nanos, speedup: f64) -> Nanos {
-    #[expect(clippy::float_cmp, reason = "exactly 1 is the default, and keeps the recorded nanoseconds")]
+    #[expect(
+        clippy::float_cmp,
+        reason = "exactly 1 is the default, and keeps the recorded nanoseconds"
+    )]
     if speedup == 1.0 {
         return time;
     }

@@ -22,7 +22,10 @@ pub(crate) struct Poisson {
 
 impl Poisson {
     pub(crate) fn new(rate: f64) -> Poisson {
-        Poisson { mean_gap: 1.0 / rate, clock: Clock::default() }
+        Poisson {
+            mean_gap: 1.0 / rate,
+            clock: Clock::default(),
+        }
     }
 
     #[inline]
@@ -40,7 +43,10 @@ pub(crate) struct Renewal {
 
 impl Renewal {
     pub(crate) fn new(gaps: Distribution) -> Renewal {
-        Renewal { gaps, clock: Clock::default() }
+        Renewal {
+            gaps,
+            clock: Clock::default(),
+        }
     }
 
     #[inline]

@@ -40,8 +40,19 @@ impl Schedule {
                 Some((end, next)) => {
                     let length = Nanos::from_nanos(end.as_nanos() - at.as_nanos()).as_secs_f64();
                     let slope = if ramp { (next - rate) / length } else { 0.0 };
-                    let calls = if ramp { length * (rate + next) / 2.0 } else { length * rate };
-                    Piece { start: at.as_nanos(), length, rate: *rate, slope, before, calls }
+                    let calls = if ramp {
+                        length * (rate + next) / 2.0
+                    } else {
+                        length * rate
+                    };
+                    Piece {
+                        start: at.as_nanos(),
+                        length,
+                        rate: *rate,
+                        slope,
+                        before,
+                        calls,
+                    }
                 }
                 None => Piece {
                     start: at.as_nanos(),
@@ -55,7 +66,12 @@ impl Schedule {
             before += piece.calls;
             pieces.push(piece);
         }
-        Schedule { pieces, current: 0, noise, clock: Clock::default() }
+        Schedule {
+            pieces,
+            current: 0,
+            noise,
+            clock: Clock::default(),
+        }
     }
 
     pub(crate) fn next(&mut self, number: u64, rng: &mut Rng) -> Option<Instant> {
@@ -72,7 +88,11 @@ impl Schedule {
             let passed = self.clock.secs_since(piece.start);
             let rate = piece.rate + piece.slope * passed;
             let left = piece.length - passed;
-            let possible = if left.is_infinite() { piece.calls } else { left * (rate + piece.slope * left / 2.0) };
+            let possible = if left.is_infinite() {
+                piece.calls
+            } else {
+                left * (rate + piece.slope * left / 2.0)
+            };
             if calls < possible {
                 return self.clock.advance(invert(calls, rate, piece.slope).min(left));
             }

@@ -144,7 +144,11 @@ impl ArrivalSpec {
             | ArrivalSpec::Hawkes { rate, .. } => Some(*rate),
             ArrivalSpec::Mmpp { rates, holds } => {
                 let time: f64 = holds.iter().map(|hold| hold.as_secs_f64()).sum();
-                let calls: f64 = rates.iter().zip(holds).map(|(rate, hold)| rate * hold.as_secs_f64()).sum();
+                let calls: f64 = rates
+                    .iter()
+                    .zip(holds)
+                    .map(|(rate, hold)| rate * hold.as_secs_f64())
+                    .sum();
                 Some(calls / time)
             }
             ArrivalSpec::Schedule { steps, .. } => steps.last().map(|(_, rate)| *rate),
@@ -167,7 +171,11 @@ impl ArrivalSpec {
                 faults.within("arrivals.decay", *decay, 1e-9, 1e9);
             }
             ArrivalSpec::Schedule { steps, .. } => check_steps(faults, steps),
-            ArrivalSpec::Diurnal { mean, peak_over_mean, period } => {
+            ArrivalSpec::Diurnal {
+                mean,
+                peak_over_mean,
+                period,
+            } => {
                 faults.within("arrivals.mean", *mean, LEAST_RATE, MAX_RATE / 2.0);
                 faults.within("arrivals.peak_over_mean", *peak_over_mean, 1.0, 2.0);
                 faults.within("arrivals.period", period.as_secs_f64(), 1e-6, 1e9);
@@ -188,7 +196,11 @@ fn check_rate(faults: &mut Faults, rate: f64) {
 fn check_mmpp(faults: &mut Faults, rates: &[f64], holds: &[Nanos]) {
     faults.len_within("arrivals.rates", rates.len(), MAX_STATES);
     if rates.len() != holds.len() {
-        let cause = Cause::UnequalLengths { other: "arrivals.rates", len: holds.len(), other_len: rates.len() };
+        let cause = Cause::UnequalLengths {
+            other: "arrivals.rates",
+            len: holds.len(),
+            other_len: rates.len(),
+        };
         faults.add("arrivals.holds", cause);
         return;
     }
@@ -198,7 +210,11 @@ fn check_mmpp(faults: &mut Faults, rates: &[f64], holds: &[Nanos]) {
     for (index, hold) in holds.iter().enumerate() {
         faults.within(format!("arrivals.holds[{index}]"), hold.as_secs_f64(), 1e-9, 1e9);
     }
-    let calls: f64 = rates.iter().zip(holds).map(|(rate, hold)| rate * hold.as_secs_f64()).sum();
+    let calls: f64 = rates
+        .iter()
+        .zip(holds)
+        .map(|(rate, hold)| rate * hold.as_secs_f64())
+        .sum();
     if calls == 0.0 && !rates.is_empty() {
         faults.add("arrivals.rates", Cause::NothingArrives);
         return;
@@ -206,7 +222,13 @@ fn check_mmpp(faults: &mut Faults, rates: &[f64], holds: &[Nanos]) {
     let states = f64::from(u32::try_from(rates.len()).unwrap_or(u32::MAX));
     let switches = states / calls;
     if MAX_SWITCHES < switches {
-        faults.add("arrivals.holds", Cause::TooManySwitches { switches, most: MAX_SWITCHES });
+        faults.add(
+            "arrivals.holds",
+            Cause::TooManySwitches {
+                switches,
+                most: MAX_SWITCHES,
+            },
+        );
     }
 }
 
