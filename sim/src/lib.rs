@@ -1,4 +1,6 @@
 //! The discrete-event simulator that runs core against modelled backends.
 
+pub mod engine;
+pub mod record;
 pub mod trace;
 pub mod workload;

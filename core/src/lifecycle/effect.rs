@@ -4,6 +4,7 @@ use alloc::vec::{Drain, Vec};
 
 use super::refusal::Refusal;
 use super::timers::Timer;
+use crate::fault::Fault;
 use crate::id::{AttemptId, EndpointId, RequestId};
 use crate::time::Instant;
 use crate::usage::Usage;
@@ -41,6 +42,8 @@ pub enum Effect {
     Cancel {
         /// Which.
         attempt: AttemptId,
+        /// How it failed; none if it is only not needed any more.
+        fault: Option<Fault>,
     },
     /// This attempt has won: stream it to the client.
     Relay {
@@ -135,19 +138,6 @@ impl Effects {
     #[must_use]
     pub fn as_slice(&self) -> &[Effect] {
         &self.list
-    }
-
-    /// Takes out the effect at `index`, if there are so many; for drivers that cannot hold a borrow.
-    #[must_use]
-    #[inline]
-    pub fn at(&self, index: usize) -> Option<Effect> {
-        self.list.get(index).copied()
-    }
-
-    /// Forgets all effects.
-    #[inline]
-    pub fn clear(&mut self) {
-        self.list.clear();
     }
 
     #[inline]

@@ -53,7 +53,11 @@ impl Lifecycle {
             Stage::Connecting => Fault::Connect,
             Stage::Waiting | Stage::Streaming => Fault::Timeout,
         };
-        turn.effects.push(Effect::Cancel { attempt: id });
+        let cancel = Effect::Cancel {
+            attempt: id,
+            fault: Some(fault),
+        };
+        turn.effects.push(cancel);
         self.fail(turn, id, fault, None);
     }
 

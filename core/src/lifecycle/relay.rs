@@ -65,7 +65,10 @@ impl Lifecycle {
     /// Stops every running attempt but `kept`.
     pub(super) fn stop_attempts<M: Memory>(&mut self, turn: &mut Turn<'_, M>, kept: Option<AttemptId>) {
         while let Some(attempt) = self.attempts.pop_but(kept) {
-            turn.effects.push(Effect::Cancel { attempt: attempt.id });
+            turn.effects.push(Effect::Cancel {
+                attempt: attempt.id,
+                fault: None,
+            });
             let gate = turn.gate;
             let verdict = AttemptVerdict::Ignore;
             gate.fleet

@@ -44,7 +44,10 @@ impl WorkloadSpec {
     pub fn check(&self) -> Result<(), WorkloadErrors> {
         let mut faults = Faults::default();
         self.arrivals.check_into(&mut faults);
-        for (field, lengths) in [("prompt_tokens", &self.prompt_tokens), ("output_tokens", &self.output_tokens)] {
+        for (field, lengths) in [
+            ("prompt_tokens", &self.prompt_tokens),
+            ("output_tokens", &self.output_tokens),
+        ] {
             faults.within(field, lengths.mean(), 0.0, f64::from(MAX_TOKENS));
         }
         if let MaxTokens::Number(number) = self.max_tokens {
@@ -89,7 +92,13 @@ impl Workload {
             Some(_) | None => Tenants::new(&spec.tenants),
         };
         let streamed_below = threshold(spec.stream);
-        Ok(Workload { spec, client, tenants, trace, streamed_below })
+        Ok(Workload {
+            spec,
+            client,
+            tenants,
+            trace,
+            streamed_below,
+        })
     }
 
     /// What the scenario says.
@@ -172,20 +181,31 @@ impl Workload {
             Some(stream) => stream,
             None => dice.roll(Purpose::Stream, 0).next_u64() < self.streamed_below,
         };
-        Call { number, tenant, prompt, output, max_tokens, stream, model: recorded.model.map(Model) }
+        Call {
+            number,
+            tenant,
+            prompt,
+            output,
+            max_tokens,
+            stream,
+            model: recorded.model.map(Model),
+        }
     }
 
     /// How long the person behind call `number` waits for it, from its arrival; none without end.
     #[must_use]
     pub fn patience(&self, dice: Dice, number: u64) -> Option<Nanos> {
-        self.client.patience(&mut dice.request(number).roll(Purpose::Client, PATIENCE))
+        self.client
+            .patience(&mut dice.request(number).roll(Purpose::Client, PATIENCE))
     }
 
     /// In a closed workload, how long a user thinks before asking call `number`; zero in an open one.
     #[must_use]
     pub fn think(&self, dice: Dice, number: u64) -> Nanos {
         match self.closed() {
-            Some(closed) => closed.think.sample_secs(&mut dice.request(number).roll(Purpose::Client, THINK)),
+            Some(closed) => closed
+                .think
+                .sample_secs(&mut dice.request(number).roll(Purpose::Client, THINK)),
             None => Nanos::ZERO,
         }
     }
