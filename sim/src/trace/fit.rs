@@ -16,7 +16,7 @@ pub(crate) fn gamma_shape(gaps: &[f64]) -> Option<f64> {
     let mut shape = (3.0 - spread + sqrt((spread - 3.0) * (spread - 3.0) + 24.0 * spread)) / (12.0 * spread);
     for _ in 0..MAX_ROUNDS {
         let slope = shape * shape * (1.0 / shape - trigamma(shape));
-        let next = 1.0 / (1.0 / shape + (digamma(shape) - ln(shape) + spread) / slope);
+        let next = 1.0 / (1.0 / shape + (ln(shape) - digamma(shape) - spread) / slope);
         if !(next.is_finite() && 0.0 < next) {
             return None;
         }
