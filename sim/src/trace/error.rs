@@ -70,6 +70,13 @@ pub enum TraceCause {
         /// The most.
         most: u64,
     },
+    /// Outside the range of a rate table's column.
+    OutOfRange {
+        /// The least that is allowed.
+        least: f64,
+        /// The most that is allowed.
+        most: f64,
+    },
     /// Neither seconds nor a date and time.
     NotATime,
     /// Neither true nor false.
@@ -145,7 +152,7 @@ impl TraceError {
             TraceCause::NotJson(_) => {
                 "each line is one object with \"timestamp\" (ms), \"input_length\" and \"output_length\"".to_owned()
             }
-            TraceCause::Missing | TraceCause::NotANumber | TraceCause::Negative | TraceCause::TooLarge { .. } => {
+            TraceCause::Missing | TraceCause::NotANumber | TraceCause::Negative | TraceCause::TooLarge { .. } | TraceCause::OutOfRange { .. } => {
                 "correct or remove the line".to_owned()
             }
             TraceCause::NotATime => {
@@ -183,6 +190,7 @@ impl fmt::Display for TraceCause {
             TraceCause::NotANumber => f.write_str("not a number"),
             TraceCause::Negative => f.write_str("below zero"),
             TraceCause::TooLarge { most } => write!(f, "more than {most}"),
+            TraceCause::OutOfRange { least, most } => write!(f, "not between {least} and {most}"),
             TraceCause::NotATime => f.write_str("neither seconds nor a date and time"),
             TraceCause::NotABool => f.write_str("neither true nor false"),
             TraceCause::Unsorted { before_line, by } => {
@@ -227,6 +235,7 @@ impl Error for TraceError {
             | TraceCause::NotANumber
             | TraceCause::Negative
             | TraceCause::TooLarge { .. }
+            | TraceCause::OutOfRange { .. }
             | TraceCause::NotATime
             | TraceCause::NotABool
             | TraceCause::Unsorted { .. }

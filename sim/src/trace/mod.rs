@@ -12,14 +12,30 @@
 //! | `what_is_imported_is_what_was_read` | our own format keeps every nanosecond |
 //! | `bad_lines_are_named` | an error has the line, the column and the text |
 
+mod describe;
 mod error;
+mod expand;
+mod fit;
 mod format;
+mod import;
+mod layout;
+mod load;
+mod names;
+mod number;
 mod packed;
+mod reader;
 mod row;
+mod source;
+#[cfg(test)]
+mod tests;
 
+pub use describe::{Burstiness, Description, Lengths, Shapes};
 pub use error::{TraceCause, TraceError};
 pub use format::{Columns, Format};
-pub use packed::{MAX_ROWS, Progress, Trace};
+pub use import::{Imported, import};
+pub use load::{MAX_ROWS, Progress};
+pub use packed::Trace;
+pub use reader::TraceReader;
 pub use row::TraceRow;
 
 /// How a trace is to be read.

@@ -1,14 +1,11 @@
 //! A whole trace in memory.
 
 use std::num::NonZeroU32;
-use std::path::Path;
 
 use tollgate_core::time::Nanos;
 
-use super::{ReadOptions, TraceError, TraceRow};
+use super::TraceRow;
 
-/// The most rows of a trace in memory: 2.4 GB.
-pub const MAX_ROWS: usize = 100_000_000;
 /// The most tenants of a trace.
 pub(crate) const MAX_TENANTS: usize = (1 << TENANT_BITS) - 1;
 /// The most models of a trace.
@@ -22,17 +19,6 @@ pub struct Trace {
     rows: Vec<Packed>,
     tenants: Vec<String>,
     models: Vec<String>,
-}
-
-/// How far a trace has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Rows so far.
-    pub rows: u64,
-    /// Bytes of the file so far.
-    pub bytes: u64,
-    /// Bytes of the file.
-    pub of: u64,
 }
 
 /// Zero stands for "the trace does not tell" in every field but the time.
@@ -89,6 +75,42 @@ impl Packed {
 }
 
 impl Trace {
+    /// Begins a trace with room for `rows`.
+    pub(crate) fn with_capacity(rows: usize) -> Trace {
+        Trace { rows: Vec::with_capacity(rows), ..Trace::default() }
+    }
+
+    pub(crate) fn push(&mut self, row: &TraceRow) {
+        self.rows.push(Packed::new(row));
+    }
+
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        self.rows.reserve_exact(rows);
+    }
+
+    /// Puts the rows in order of time, equal times as they were.
+    pub(crate) fn sort(&mut self) {
+        self.rows.sort_by_key(|packed| packed.time);
+    }
+
+    /// Makes every time count from `origin`, which none is before.
+    pub(crate) fn shift_back(&mut self, origin: Nanos) {
+        for packed in &mut self.rows {
+            packed.time = packed.time.saturating_sub(origin.as_nanos());
+        }
+    }
+
+    /// Leaves out the rows from `until` on.
+    pub(crate) fn truncate(&mut self, until: Nanos) {
+        let kept = self.rows.partition_point(|packed| packed.time < until.as_nanos());
+        self.rows.truncate(kept);
+    }
+
+    pub(crate) fn finish(mut self, tenants: Vec<String>, models: Vec<String>) -> Trace {
+        self.rows.shrink_to_fit();
+        Trace { tenants, models, ..self }
+    }
+
     /// The number of calls.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -18,7 +18,7 @@ use tollgate_mock_llm::draw::Distribution;
 use super::error::Faults;
 
 /// The most retries of a client.
-pub const MAX_RETRIES: u32 = 1_000;
+const MAX_RETRIES: u32 = 1_000;
 /// Longest that `openai-python` lets itself be asked to wait.
 const PYTHON_PATIENCE: Nanos = Nanos::from_secs(120);
 /// Longest that a timer of Node's can run; a longer one fires at once.

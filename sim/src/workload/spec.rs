@@ -14,7 +14,7 @@ use super::client::{Client, ClientSpec};
 use super::error::{Faults, WorkloadErrors};
 use super::lengths::{self, MAX_TOKENS, MaxTokens};
 use super::tenants::{Tenant, Tenants, TenantsSpec};
-use crate::trace::{Trace, TraceError};
+use crate::trace::{ReadOptions, Trace, TraceError};
 
 /// The table `[workload]` of a scenario.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +75,31 @@ const PATIENCE: u32 = u32::MAX;
 const THINK: u32 = u32::MAX - 1;
 
 impl Workload {
+    /// Checks `spec`, and reads its trace if it names one.
+    ///
+    /// # Errors
+    ///
+    /// Every impossible number, or what is wrong with the trace.
+    pub fn open(spec: WorkloadSpec) -> Result<Workload, OpenError> {
+        spec.check()?;
+        let trace = match &spec.arrivals {
+            ArrivalSpec::Trace(trace) => {
+                let options = ReadOptions { format: trace.format.clone(), ..ReadOptions::default() };
+                Some(Arc::new(Trace::load(&trace.file, &options)?))
+            }
+            ArrivalSpec::Deterministic { .. }
+            | ArrivalSpec::Poisson { .. }
+            | ArrivalSpec::Gamma { .. }
+            | ArrivalSpec::Weibull { .. }
+            | ArrivalSpec::Mmpp { .. }
+            | ArrivalSpec::Hawkes { .. }
+            | ArrivalSpec::Schedule { .. }
+            | ArrivalSpec::Diurnal { .. }
+            | ArrivalSpec::Closed(_) => None,
+        };
+        Ok(Workload::assemble(spec, trace)?)
+    }
+
     /// Checks `spec`, and replays `trace` where `spec` names one: the file is not read.
     ///
     /// # Errors

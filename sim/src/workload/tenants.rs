@@ -9,7 +9,7 @@ use tollgate_core::policy::Priority;
 use super::error::{Cause, Faults};
 
 /// The most tenants of a workload.
-pub const MAX_TENANTS: usize = 1_000_000;
+const MAX_TENANTS: usize = 1_000_000;
 
 /// What a scenario says about tenants.
 #[derive(Clone, Debug, PartialEq)]

@@ -25,4 +25,5 @@ mod spec;
 mod tests;
 
 pub use process::Arrivals;
+pub(crate) use schedule::count;
 pub use spec::{ArrivalSpec, ClosedSpec, MAX_RATE, MAX_STATES, MAX_STEPS, MAX_USERS, Noise, TraceSpec};
