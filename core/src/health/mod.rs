@@ -9,6 +9,8 @@
 //! | Half-open, no more probes are out or judged than the policy says. | `probes_are_bounded` |
 //! | Open, nothing is admitted before `until`; at `until` a probe is. | `open_is_respected` |
 //! | It trips at the threshold, and not one failure before. | `trips_at_threshold_not_before` |
+//! | A success ends a row of failures; what is ignored does not. | `a_success_ends_a_streak` |
+//! | Trips are counted until a reset. | `trips_are_counted_until_reset` |
 //! | Below the minimum of requests it never trips. | `min_requests_is_respected` |
 //! | A burst and the same failures spread over the window get the same verdict; an oracle that keeps every instant agrees. | `a_burst_and_a_spread_reach_the_same_verdict` |
 //! | The last `n` attempts decide in a window by count; an oracle that keeps all agrees. | `the_last_attempts_decide` |
