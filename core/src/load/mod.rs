@@ -12,6 +12,7 @@
 //! | An endpoint that only fails does not draw the traffic of a slow one. | `a_failing_endpoint_is_no_sinkhole` |
 //! | The penalty is between five seconds and five minutes. | `penalties_are_bounded` |
 //! | An endpoint never observed is tried once, then avoided until its sample is there. | `an_unknown_endpoint_is_tried_once` |
+//! | The reference values. | `golden_peak_ewma` |
 //! | More in flight is more load. | `load_grows_with_in_flight` |
 
 mod peak_ewma;
