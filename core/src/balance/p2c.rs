@@ -89,8 +89,11 @@ fn few(choices: usize, pool: &impl PoolView, rng: &mut Rng) -> Option<usize> {
         if best.is_none_or(|(_, lowest)| load < lowest) {
             best = Some((index, load));
         }
-        let place = taken[..n_taken].partition_point(|earlier| *earlier < index);
-        taken.copy_within(place..n_taken, place + 1);
+        let mut place = n_taken;
+        while 0 < place && index < taken[place - 1] {
+            taken[place] = taken[place - 1];
+            place -= 1;
+        }
         taken[place] = index;
     }
     best.map(|(index, _)| index)

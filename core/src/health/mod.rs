@@ -9,14 +9,18 @@
 //! | Half-open, no more probes are out or judged than the policy says. | `probes_are_bounded` |
 //! | Open, nothing is admitted before `until`; at `until` a probe is. | `open_is_respected` |
 //! | It trips at the threshold, and not one failure before. | `trips_at_threshold_not_before` |
+//! | A success ends a row of failures; what is ignored does not. | `a_success_ends_a_streak` |
+//! | Trips are counted until a reset. | `trips_are_counted_until_reset` |
 //! | Below the minimum of requests it never trips. | `min_requests_is_respected` |
 //! | A burst and the same failures spread over the window get the same verdict; an oracle that keeps every instant agrees. | `a_burst_and_a_spread_reach_the_same_verdict` |
 //! | The last `n` attempts decide in a window by count; an oracle that keeps all agrees. | `the_last_attempts_decide` |
+//! | By consecutive failures, one failed probe reopens; by error rate, the share of all probes decides. | `probes_decide` |
 //! | When every admitted attempt is recorded or released, it is never stuck half-open. | `every_probe_comes_back` |
 //! | Results of attempts launched before the trip, or in an earlier half-open period, are no probe's. | `only_its_own_probes_decide` |
 //! | Peeking answers what admitting would, and changes nothing. | `peek_is_admit` |
 //! | A late `now` is as good as the latest one. | `late_now_is_clamped` |
 //! | A new policy keeps what is known, and is never stuck. | `a_new_policy_is_never_stuck` |
+//! | The reference values. | `golden_circuit_breaker` |
 //! | An endpoint goes down after exactly `fall` bad checks in a row, and up after `rise` good ones. | `rise_and_fall_are_exact` |
 
 mod breaker;

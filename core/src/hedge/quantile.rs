@@ -164,6 +164,8 @@ const OCTAVE_BITS: u32 = 5;
 /// Below twice an octave's buckets each value has its own; then 58 more octaves reach `u64::MAX`.
 const BUCKETS: usize = (65 - OCTAVE_BITS as usize) << OCTAVE_BITS;
 
+const _: () = assert!(size_of::<QuantileState>() + 2 * BUCKETS * size_of::<u32>() < 20 * 1024);
+
 /// The bucket of `value`.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "a bucket number is below 1920")]
