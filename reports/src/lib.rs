@@ -26,6 +26,8 @@
 //! Absent on purpose: system fonts (the figures bring their own), scripts and network addresses in the page, and any
 //! number that is not finite (what is undefined is `null`).
 
+pub mod figure;
+pub mod page;
 pub mod result;
 
 pub use result::ResultSet;
