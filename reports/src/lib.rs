@@ -26,6 +26,9 @@
 //! Absent on purpose: system fonts (the figures bring their own), scripts and network addresses in the page, and any
 //! number that is not finite (what is undefined is `null`).
 
+#[cfg(test)]
+extern crate self as tollgate_reports;
+
 pub mod figure;
 pub mod page;
 pub mod result;

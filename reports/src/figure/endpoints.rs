@@ -6,7 +6,7 @@ use super::font;
 use super::panel::{Key, Pieces, Window, heading, legend, span, time_axis, windows};
 use super::scale::Scale;
 use super::scene::{Anchor, Frame, MARGIN, Point, Scene, TICK};
-use super::style::{FAINT, GRID, Hatch, INK, Look, PAPER, SHADE_EDGE, look};
+use super::style::{FAINT, GRID, INK, PAPER, SHADE_EDGE, layer, solid};
 use crate::result::{EndpointSeriesRow, ResultSet};
 
 const WIDTH: f64 = 960.0;
@@ -59,25 +59,19 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Scene {
         .enumerate()
         .map(|(i, name)| Key {
             name: name.clone(),
-            look: solid(i),
+            fill: layer(i),
         })
         .collect();
     if shared.has_others {
         keys.push(Key {
             name: "other endpoints".to_owned(),
-            look: Look {
-                color: OTHERS,
-                ..solid(0)
-            },
+            fill: solid(OTHERS),
         });
     }
     if !shared.windows.is_empty() {
         keys.push(Key {
             name: fault_key(&shared.windows),
-            look: Look {
-                color: SHADE_EDGE,
-                ..solid(0)
-            },
+            fill: solid(SHADE_EDGE),
         });
     }
     let top = legend(&mut scene, 64.0, &keys) + 6.0;
@@ -97,7 +91,7 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Scene {
         let width = (WIDTH - 2.0 * MARGIN - 24.0 * (columns - 1) as f64) / columns as f64;
         let left = MARGIN + column * (width + 24.0) + NAMES;
         let top = top + line * row + 24.0;
-        let frame = Frame::new(left, top, left - NAMES + width, top + FAULT + AREA);
+        let frame = Frame::new(left, top, left - NAMES + width - 8.0, top + FAULT + AREA);
         panel(&mut scene, frame, set, &strategy.name, &shared);
     }
     scene
@@ -106,13 +100,6 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Scene {
 /// The band above an area that marks the fault windows.
 const FAULT: f64 = 7.0;
 const OTHERS: RGBColor = RGBColor(206, 209, 214);
-
-fn solid(i: usize) -> Look {
-    Look {
-        hatch: Hatch::Solid,
-        ..look(i)
-    }
-}
 
 fn fault_key(windows: &[Window]) -> String {
     match windows {
@@ -193,7 +180,7 @@ fn shares(scene: &mut Scene, rows: &[&EndpointSeriesRow], shared: &Shared, x: &S
         .endpoints
         .iter()
         .enumerate()
-        .map(|(i, name)| (of(name), look(i).color))
+        .map(|(i, name)| (of(name), layer(i).color))
         .collect();
     if shared.has_others {
         layers.push((all.clone(), OTHERS));
@@ -246,7 +233,7 @@ fn health(scene: &mut Scene, frame: Frame, (i, endpoint): (usize, &str), rows: &
     let x = Scale::exact(shared.span.0, shared.span.1, (frame.left, frame.right));
     let middle = frame.top.midpoint(frame.bottom);
     let swatch = Frame::new(frame.left - 10.0, frame.top, frame.left - 4.0, frame.bottom);
-    scene.rect(swatch, look(i).color);
+    scene.rect(swatch, layer(i).color);
     let name = font::fit(endpoint, 9.0, NAMES - 16.0);
     scene.text((swatch.left - 4.0, middle), &name, 9.0, Anchor::End, FAINT);
     scene.rect(frame, GRID);

@@ -37,7 +37,7 @@ pub(super) fn draw(set: &ResultSet, metric: Metric, title: &str) -> Scene {
 
     let names: Vec<String> = strategies
         .iter()
-        .map(|strategy| font::fit(&strategy.name, LABEL, 230.0))
+        .map(|strategy| font::fit(&strategy.name, LABEL, 260.0))
         .collect();
     let widest = names.iter().map(|name| font::width(name, LABEL)).fold(0.0, f64::max);
     let frame = Frame::new(MARGIN + 52.0, TOP, WIDTH - MARGIN - widest - SAMPLE - 36.0, TOP + depth);
@@ -65,9 +65,9 @@ pub(super) fn draw(set: &ResultSet, metric: Metric, title: &str) -> Scene {
         scene.text((at, frame.bottom + 14.0), label, TICK, Anchor::Middle, FAINT);
     }
     let unit = if y.is_log() {
-        "percentile of requests (logarithmic seconds)"
+        "percentile of completed requests · seconds on a logarithmic scale"
     } else {
-        "percentile of requests"
+        "percentile of completed requests"
     };
     let middle = frame.left.midpoint(frame.right);
     scene.text((middle, frame.bottom + 36.0), unit, LABEL, Anchor::Middle, FAINT);

@@ -15,6 +15,8 @@
 mod endpoints;
 mod font;
 mod latency;
+#[cfg(test)]
+mod laws;
 mod panel;
 mod recovery;
 mod refusals;
@@ -78,7 +80,7 @@ impl Figure {
 #[must_use]
 pub fn all(set: &ResultSet) -> Vec<Figure> {
     let mut figures = Vec::new();
-    let title = "What each fault cost, and how long it lasted on";
+    let title = "What each fault cost, and how long recovery took";
     figures.extend(recovery::draw(set, title).map(|scene| Figure {
         name: "recovery",
         title,

@@ -5,7 +5,7 @@ use plotters::style::RGBColor;
 use super::font;
 use super::scale::{Scale, time_ticks};
 use super::scene::{Anchor, Frame, LABEL, MARGIN, Scene, TICK};
-use super::style::{FAINT, GRID, INK, Look, SHADE, SHADE_EDGE};
+use super::style::{FAINT, Fill, GRID, INK, SHADE, SHADE_EDGE};
 use crate::result::ResultSet;
 
 /// A fault window as it is drawn: backends that fail alike at once are one.
@@ -100,7 +100,7 @@ pub(super) fn time_axis(scene: &mut Scene, frame: Frame, x: &Scale, (low, high):
 /// One entry of a legend.
 pub(super) struct Key {
     pub(super) name: String,
-    pub(super) look: Look,
+    pub(super) fill: Fill,
 }
 
 /// Swatches and names from `top` downwards, as many to a row as fit; returns where the legend ends.
@@ -119,8 +119,8 @@ pub(super) fn legend(scene: &mut Scene, top: f64, keys: &[Key]) -> f64 {
         }
         scene.hatched(
             Frame::new(x, y + 1.0, x + SWATCH, y + 13.0),
-            key.look.color,
-            key.look.hatch,
+            key.fill.color,
+            key.fill.hatch,
         );
         scene.text((x + SWATCH + 6.0, y + 7.0), &name, LABEL, Anchor::Start, INK);
         x += width + GAP;

