@@ -13,8 +13,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let n = arguments.next().map_or(Ok(5), |n| n.parse())?;
 
     let set = sample::outage(n);
-    let mut files = set.data_files()?;
-    files.extend(tollgate_reports::figure::files(&tollgate_reports::figure::all(&set))?);
-    tollgate_reports::result::store(&dir, &files)?;
+    set.write(&dir)?;
     Ok(())
 }

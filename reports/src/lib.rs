@@ -32,5 +32,6 @@ extern crate self as tollgate_reports;
 pub mod figure;
 pub mod page;
 pub mod result;
+pub mod table;
 
 pub use result::ResultSet;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use hdrhistogram::Histogram;
 use tollgate_reports::result::{
     Cause, EndpointSeriesRow, EndpointSummary, FaultWindow, Latency, Metric, NamedHistogram, PercentileTable,
-    ReadError, RequestCounts, RequestRow, ResultSet, SeriesRow, StrategySummary, Summary, TenantRow, WriteError,
+    ReadError, RequestCounts, RequestRow, ResultSet, SeriesRow, StrategySummary, Summary, TenantRow, WriteError, merge,
 };
 
 /// A directory of its own for one test, empty at the beginning.
@@ -214,7 +214,7 @@ fn files_of_others_stay_and_ours_are_replaced() {
 fn a_file_of_somebody_else_under_our_name_is_not_clobbered() {
     let dir = fresh("foreign");
     fs::create_dir_all(&dir).expect("temporary");
-    for name in ["summary.json", "series.csv"] {
+    for name in ["summary.json", "report.html"] {
         fs::write(dir.join(name), "{\"theirs\": true}").expect("temporary");
         let error = sample().write(&dir).expect_err("not ours to replace").to_string();
         assert!(error.contains(name) && error.contains("is in the way"), "{error}");
@@ -291,4 +291,92 @@ fn file_names_are_safe_and_unique() {
         "strategy-5",
     ];
     assert_eq!(summary.slugs(), expected);
+}
+
+#[test]
+fn drawing_again_keeps_the_data() {
+    let dir = fresh("redraw");
+    let mut set = sample();
+    set.requests = vec![RequestRow::default()];
+    set.write(&dir).expect("new directory");
+    let before = fs::read(dir.join("report.html")).expect("written");
+    fs::write(dir.join("timeline.svg"), "old").expect("ours");
+
+    let again = ResultSet::read(&dir).expect("just written");
+    again.write_report(&dir).expect("an earlier result set");
+
+    assert!(dir.join("requests.csv").exists() && dir.join("series.csv").exists());
+    assert_ne!(fs::read_to_string(dir.join("timeline.svg")).expect("drawn"), "old");
+    assert_eq!(
+        fs::read(dir.join("report.html")).expect("drawn"),
+        before,
+        "the same set, the same page"
+    );
+}
+
+#[test]
+fn every_file_of_a_set_is_known_as_ours() {
+    for file in sample().files().expect("all is finite") {
+        assert!(tollgate_reports::result::is_ours(&file.name), "{}", file.name);
+    }
+}
+
+#[test]
+fn only_the_wall_clock_differs_between_runs_of_one_seed() {
+    let set = sample();
+    let mut later = set.clone();
+    later.summary.wall_seconds = Some(99.0);
+    later.summary.requests_per_wall_second = Some(1.0);
+
+    let (a, b) = (
+        set.files().expect("all is finite"),
+        later.files().expect("all is finite"),
+    );
+    let differing: Vec<&str> = a
+        .iter()
+        .zip(&b)
+        .filter(|(a, b)| a != b)
+        .map(|(a, _)| a.name.as_str())
+        .collect();
+    assert_eq!(differing, ["summary.json"]);
+}
+
+#[test]
+fn sets_laid_side_by_side_keep_apart() {
+    let monday = sample();
+    let mut tuesday = sample();
+    tuesday.summary.seed = 8;
+    tuesday.bin_seconds = 1.0;
+    tuesday.series = [4.0, 5.0]
+        .map(|second| SeriesRow {
+            second,
+            offered: 10.0,
+            queued: second,
+            ..monday.series[0].clone()
+        })
+        .into();
+    let one = merge(vec![("mon".into(), monday.clone())]);
+    assert_eq!(one, monday, "one set is itself");
+
+    let both = merge(vec![("mon".into(), monday), ("tue".into(), tuesday)]);
+    let names: Vec<&str> = both
+        .summary
+        .strategies
+        .iter()
+        .map(|strategy| strategy.name.as_str())
+        .collect();
+    assert_eq!(names[0], "peak EWMA, \"with\" breaker (mon)");
+    assert_eq!(names[3], "peak EWMA, \"with\" breaker (tue)");
+    assert!(
+        both.summary.notes.iter().any(|note| note.contains("differ in seed")),
+        "{:?}",
+        both.summary.notes
+    );
+    let wide: Vec<&SeriesRow> = both.series_of(names[3]).collect();
+    assert_eq!(
+        (wide.len(), wide[0].offered, wide[0].queued, wide[0].second),
+        (1, 20.0, 4.5, 4.0)
+    );
+    assert!(both.histogram(names[3], Metric::E2e).is_some());
+    both.files().expect("it writes and draws like any set");
 }

@@ -6,6 +6,7 @@
 
 mod error;
 mod hgrm;
+mod merge;
 mod number;
 mod read;
 mod rows;
@@ -15,10 +16,13 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
+use crate::{figure, page};
+
 pub use error::{ReadError, WriteError};
 pub use hgrm::{MalformedTable, Metric, NamedHistogram, PercentileRow, PercentileTable};
+pub use merge::merge;
 pub use rows::{EndpointSeriesRow, RequestRow, SeriesRow, TenantRow};
-pub use store::{File, is_ours, store};
+pub use store::{File, Keep, is_ours, store};
 pub use summary::{Cause, EndpointSummary, FaultWindow, Latency, Mode, RequestCounts, StrategySummary, Summary};
 
 /// Everything one run leaves behind: a summary, the rows behind it, and the latency distributions.
@@ -69,7 +73,40 @@ impl ResultSet {
     /// When the directory cannot be written, when it holds a file of somebody else under one of our names, or when a
     /// count is not finite.
     pub fn write(&self, dir: &Path) -> Result<Vec<PathBuf>, WriteError> {
-        store(dir, &self.data_files()?)
+        store(dir, &self.files()?, Keep::Foreign)
+    }
+
+    /// Draws the figures and the page again into `dir`, beside the data of a result set that is there already, and
+    /// returns the paths written, sorted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](ResultSet::write).
+    pub fn write_report(&self, dir: &Path) -> Result<Vec<PathBuf>, WriteError> {
+        store(dir, &self.report_files()?, Keep::All)
+    }
+
+    /// Every file of the set, in memory: the data, the figures and the page.
+    ///
+    /// # Errors
+    ///
+    /// When a count is not finite.
+    pub fn files(&self) -> Result<Vec<File>, WriteError> {
+        let mut files = self.data_files()?;
+        files.extend(self.report_files()?);
+        Ok(files)
+    }
+
+    /// The figures, as SVG and PNG, and `report.html`, in memory.
+    ///
+    /// # Errors
+    ///
+    /// When a figure cannot be drawn, which would be a bug.
+    pub fn report_files(&self) -> Result<Vec<File>, WriteError> {
+        let figures = figure::all(self);
+        let mut files = figure::files(&figures)?;
+        files.push(File::new("report.html", page::with_figures(self, &figures)?));
+        Ok(files)
     }
 
     /// Reads what a report is drawn from: the summary, both series, the tenants and the percentile tables.

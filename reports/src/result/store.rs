@@ -69,20 +69,29 @@ pub fn is_ours(name: &str) -> bool {
     }
 }
 
+/// Which files of a directory stay as they are, beside those that are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Only those that belong to no result set: what an earlier set left behind is removed.
+    Foreign,
+    /// All of them.
+    All,
+}
+
 /// Writes `files` into `dir` and returns their paths, sorted: all of them, or none and nothing has changed.
 ///
 /// A new directory is filled under another name and renamed. In an existing one, files of an earlier result set are
-/// replaced or removed, and every other file stays.
+/// replaced or, unless told to keep all, removed; every other file stays.
 ///
 /// # Errors
 ///
 /// When `dir` cannot be written, or when it holds no result set and yet a file of one of these names.
-pub fn store(dir: &Path, files: &[File]) -> Result<Vec<PathBuf>, WriteError> {
+pub fn store(dir: &Path, files: &[File], keep: Keep) -> Result<Vec<PathBuf>, WriteError> {
     let mut paths: Vec<PathBuf> = files.iter().map(|file| dir.join(&file.name)).collect();
     paths.sort();
 
     match fs::metadata(dir) {
-        Ok(found) if found.is_dir() => replace(dir, files)?,
+        Ok(found) if found.is_dir() => replace(dir, files, keep)?,
         Ok(_) => {
             let source = io::Error::from(io::ErrorKind::NotADirectory);
             return Err(WriteError::Io {
@@ -118,12 +127,16 @@ fn create(dir: &Path, files: &[File]) -> Result<(), WriteError> {
 }
 
 /// Replaces the files of a result set in a directory that exists.
-fn replace(dir: &Path, files: &[File]) -> Result<(), WriteError> {
-    let old = ours_in(dir)?;
+fn replace(dir: &Path, files: &[File], keep: Keep) -> Result<(), WriteError> {
+    let mut old = ours_in(dir)?;
     let is_result_set = old.iter().any(|name| name == "summary.json");
     let in_the_way = old.iter().find(|name| files.iter().any(|file| file.name == **name));
     if let (false, Some(name)) = (is_result_set, in_the_way) {
         return Err(WriteError::Foreign { path: dir.join(name) });
+    }
+
+    if keep == Keep::All {
+        old.retain(|name| files.iter().any(|file| file.name == *name));
     }
 
     let staging = Staging::new(dir)?;

@@ -4,7 +4,7 @@ use super::number::{count_text, maybe_text};
 use super::{Cause, EndpointSummary, File, Latency, Metric, ResultSet, StrategySummary, WriteError};
 
 impl ResultSet {
-    /// The data files of the set, in memory; what [`ResultSet::write`] stores.
+    /// The data files of the set, in memory; without figures and page.
     ///
     /// # Errors
     ///
