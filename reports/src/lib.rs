@@ -34,4 +34,4 @@ pub mod page;
 pub mod result;
 pub mod table;
 
-pub use result::ResultSet;
+pub use result::{ResultSet, merge};

@@ -135,3 +135,20 @@ fn a_set_without_anything_is_a_page_all_the_same() {
     let html = page::html(&ResultSet::default()).expect("it draws");
     assert!(html.contains("No strategy was compared.") && html.ends_with("</html>\n"));
 }
+
+#[test]
+fn the_page_names_the_winner_of_every_figure() {
+    let set = sample::outage(5);
+    let html = page::html(&set).expect("it draws");
+    for winner in table::winners(&set.summary) {
+        let row = html
+            .split("<tr>")
+            .find(|row| row.contains(&format!("\">{}&nbsp;", winner.figure)));
+        let row = row.expect("every figure has a row");
+        assert!(
+            row.contains(&format!("<td class=\"winner\">{}</td>", winner.strategy)),
+            "{row}"
+        );
+        assert!(row.contains(&format!("<td class=\"best\">{} ", winner.value)), "{row}");
+    }
+}

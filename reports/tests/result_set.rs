@@ -224,6 +224,23 @@ fn a_file_of_somebody_else_under_our_name_is_not_clobbered() {
 }
 
 #[test]
+fn a_directory_under_our_name_stops_everything_before_anything_changed() {
+    let dir = fresh("directory");
+    sample().write(&dir).expect("new directory");
+    let before = fs::read(dir.join("summary.json")).expect("just written");
+    fs::remove_file(dir.join("timeline.svg")).expect("ours");
+    fs::create_dir(dir.join("timeline.svg")).expect("temporary");
+    fs::write(dir.join("timeline.svg/treasure"), "theirs").expect("temporary");
+
+    let mut set = sample();
+    set.summary.seed = 99;
+    let error = set.write(&dir).expect_err("not ours to replace").to_string();
+    assert!(error.contains("timeline.svg is in the way"), "{error}");
+    assert_eq!(fs::read(dir.join("summary.json")).expect("kept"), before);
+    assert!(dir.join("timeline.svg/treasure").exists());
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_is_an_error_with_a_remedy() {
     let dir = fresh("blocked");
     fs::create_dir_all(&dir).expect("temporary");

@@ -1,6 +1,7 @@
 //! The answer in one or two sentences, as a person would give it.
 
-use crate::figure::scale::{percent, plain, seconds};
+use crate::figure::scale;
+use crate::figure::scale::{percent, plain};
 use crate::result::{StrategySummary, Summary};
 
 /// What the faults cost and how fast each strategy recovered; without faults, who met the targets most often.
@@ -139,4 +140,9 @@ fn attainment(summary: &Summary) -> String {
         ),
         [(all, _), ..] => format!("Every strategy met all targets for {} of calls.", percent(*all)),
     }
+}
+
+/// Seconds whose unit does not wrap onto the next line.
+fn seconds(value: f64) -> String {
+    scale::seconds(value).replace(' ', "\u{a0}")
 }

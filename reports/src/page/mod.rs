@@ -108,6 +108,9 @@ fn comparison(page: &mut String, set: &ResultSet) {
         .flat_map(|row| &row.cells)
         .any(|cell| cell.standing == Standing::Best);
     page.push_str("<section>\n<h2>Side by side</h2>\n<div class=\"wide\" tabindex=\"0\"><table>\n<thead><tr><th></th>");
+    if is_contest {
+        page.push_str("<th scope=\"col\" class=\"winner\">best</th>");
+    }
     for strategy in &set.summary.strategies {
         let _ = write!(page, "<th scope=\"col\">{}</th>", escape(&strategy.name));
     }
@@ -119,10 +122,15 @@ fn comparison(page: &mut String, set: &ResultSet) {
         };
         let _ = write!(
             page,
-            "<tr><th scope=\"row\">{} <span title=\"which way is better\">{arrow}</span><small>{}</small></th>",
+            "<tr><th scope=\"row\">{}&nbsp;<span title=\"which way is better\">{arrow}</span><small>{}</small></th>",
             escape(row.figure),
             escape(row.meaning)
         );
+        if is_contest {
+            let best = row.cells.iter().position(|cell| cell.standing == Standing::Best);
+            let name = best.map_or("all alike", |best| &set.summary.strategies[best].name);
+            let _ = write!(page, "<td class=\"winner\">{}</td>", escape(name));
+        }
         for cell in row.cells {
             let (class, mark) = match cell.standing {
                 Standing::Best => (" class=\"best\"", " <b title=\"best\">★</b>"),

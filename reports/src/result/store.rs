@@ -171,9 +171,13 @@ fn ours_in(dir: &Path) -> Result<Vec<String>, WriteError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(at("read", dir))? {
         let entry = entry.map_err(at("read", dir))?;
-        if let Ok(name) = entry.file_name().into_string()
-            && is_ours(&name)
-        {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if is_ours(&name) {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                return Err(WriteError::Foreign { path: entry.path() });
+            }
             names.push(name);
         }
     }
