@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use hdrhistogram::Histogram;
 use tollgate_reports::result::{
-    Cause, EndpointSeriesRow, EndpointSummary, FaultWindow, Latency, Metric, NamedHistogram, PercentileTable,
-    ReadError, RequestCounts, RequestRow, ResultSet, SeriesRow, StrategySummary, Summary, TenantRow, WriteError, merge,
+    Cause, EndpointSeriesRow, EndpointSummary, FaultWindow, File, Keep, Latency, Metric, NamedHistogram,
+    PercentileTable, ReadError, RequestCounts, RequestRow, ResultSet, SeriesRow, StrategySummary, Summary, TenantRow,
+    WriteError, merge, store,
 };
 
 /// A directory of its own for one test, empty at the beginning.
@@ -238,6 +239,35 @@ fn a_directory_under_our_name_stops_everything_before_anything_changed() {
     assert!(error.contains("timeline.svg is in the way"), "{error}");
     assert_eq!(fs::read(dir.join("summary.json")).expect("kept"), before);
     assert!(dir.join("timeline.svg/treasure").exists());
+}
+
+#[test]
+fn a_replacement_that_fails_halfway_is_undone() {
+    for keep in [Keep::Foreign, Keep::All] {
+        let dir = fresh("undone");
+        let written = sample().write(&dir).expect("new directory");
+        let content = || {
+            written
+                .iter()
+                .map(|path| fs::read(path).expect("still there"))
+                .collect::<Vec<_>>()
+        };
+        let before = content();
+
+        // A file cannot take the place of a directory that is not empty: the last rename fails.
+        fs::create_dir_all(dir.join("zz/full")).expect("temporary");
+        let files = ["summary.json", "series.csv", "zz"].map(|name| File::new(name, "new"));
+        let error = store(&dir, &files, keep)
+            .expect_err("a directory stands there")
+            .to_string();
+        assert!(error.contains("cannot replace") && error.contains("zz"), "{error}");
+        assert_eq!(content(), before, "{keep:?}");
+        assert_eq!(
+            fs::read_dir(&dir).expect("readable").count(),
+            written.len() + 1,
+            "nothing is left over"
+        );
+    }
 }
 
 #[test]
