@@ -1,6 +1,7 @@
 //! The discrete-event simulator that runs core against modelled backends.
 
 pub mod engine;
+pub mod experiment;
 pub mod record;
 pub mod trace;
 pub mod workload;

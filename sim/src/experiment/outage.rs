@@ -75,6 +75,9 @@ mod tests {
 
     #[test]
     fn collapse_never_recovers() {
-        assert_eq!(recovery(&moments(|at| if at < 30 { 1.0 } else { 5.0 }), 0, 30, 50, 1.0), None);
+        assert_eq!(
+            recovery(&moments(|at| if at < 30 { 1.0 } else { 5.0 }), 0, 30, 50, 1.0),
+            None
+        );
     }
 }

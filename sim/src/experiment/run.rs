@@ -3,8 +3,8 @@
 //! Each run is single-threaded and depends on nothing but its plan and its number, so the number of threads changes
 //! when things are done and never what comes out.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::engine::{Engine, Plan};
 use crate::record::{Quiet, Record};
@@ -89,7 +89,9 @@ pub fn compare(strategies: &[Strategy], replications: u32, threads: usize, progr
         }
         work();
     });
-    let records = done.into_iter().map(|slot| slot.into_inner().expect("nobody panics while storing a record"));
+    let records = done
+        .into_iter()
+        .map(|slot| slot.into_inner().expect("nobody panics while storing a record"));
     collect(strategies, replications, records)
 }
 
@@ -103,11 +105,7 @@ fn run_one(plan: &Plan, number: u64, progress: &Progress) -> Option<Record<Quiet
 }
 
 /// Keeps the replications that every strategy has.
-fn collect(
-    strategies: &[Strategy],
-    wanted: u32,
-    records: impl Iterator<Item = Option<Record<Quiet>>>,
-) -> Comparison {
+fn collect(strategies: &[Strategy], wanted: u32, records: impl Iterator<Item = Option<Record<Quiet>>>) -> Comparison {
     let mut comparison = Comparison {
         strategies: strategies
             .iter()

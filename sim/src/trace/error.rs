@@ -152,9 +152,11 @@ impl TraceError {
             TraceCause::NotJson(_) => {
                 "each line is one object with \"timestamp\" (ms), \"input_length\" and \"output_length\"".to_owned()
             }
-            TraceCause::Missing | TraceCause::NotANumber | TraceCause::Negative | TraceCause::TooLarge { .. } | TraceCause::OutOfRange { .. } => {
-                "correct or remove the line".to_owned()
-            }
+            TraceCause::Missing
+            | TraceCause::NotANumber
+            | TraceCause::Negative
+            | TraceCause::TooLarge { .. }
+            | TraceCause::OutOfRange { .. } => "correct or remove the line".to_owned(),
             TraceCause::NotATime => {
                 "times are seconds, as in 12.5, or dates, as in 2023-11-16 18:15:46.68 or 2024-05-10T00:00:00Z"
                     .to_owned()

@@ -163,7 +163,10 @@ impl TraceReader {
         let mut rng = Dice::new(0).request(self.drawn).roll(Purpose::Trace, 0);
         self.drawn += 1;
         let jitter = rng.below(self.grid.unsigned_abs());
-        Raw { at: raw.at.saturating_add(i64::try_from(jitter).expect("below the grid")), ..raw }
+        Raw {
+            at: raw.at.saturating_add(i64::try_from(jitter).expect("below the grid")),
+            ..raw
+        }
     }
 
     /// The next row in order of time.
@@ -227,13 +230,19 @@ impl TraceReader {
 
 /// How long after `origin` nanoseconds `at` is; none if before.
 pub(crate) fn since(at: i64, origin: i64) -> Option<Nanos> {
-    u64::try_from(i128::from(at) - i128::from(origin)).ok().map(Nanos::from_nanos)
+    u64::try_from(i128::from(at) - i128::from(origin))
+        .ok()
+        .map(Nanos::from_nanos)
 }
 
 pub(crate) fn negative(file: &Path, raw: &Raw) -> TraceError {
     let secs = -Nanos::from_nanos(raw.at.unsigned_abs()).as_secs_f64();
     let error = TraceError::at_line(file, raw.line, TraceCause::Negative);
-    TraceError { column: Some("time".to_owned()), text: Some(secs.to_string()), ..error }
+    TraceError {
+        column: Some("time".to_owned()),
+        text: Some(secs.to_string()),
+        ..error
+    }
 }
 
 impl Iterator for TraceReader {
@@ -259,7 +268,10 @@ impl Iterator for TraceReader {
 
 impl fmt::Debug for TraceReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TraceReader").field("file", &self.file).field("format", &self.format).finish_non_exhaustive()
+        f.debug_struct("TraceReader")
+            .field("file", &self.file)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
     }
 }
 

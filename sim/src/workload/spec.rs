@@ -84,7 +84,10 @@ impl Workload {
         spec.check()?;
         let trace = match &spec.arrivals {
             ArrivalSpec::Trace(trace) => {
-                let options = ReadOptions { format: trace.format.clone(), ..ReadOptions::default() };
+                let options = ReadOptions {
+                    format: trace.format.clone(),
+                    ..ReadOptions::default()
+                };
                 Some(Arc::new(Trace::load(&trace.file, &options)?))
             }
             ArrivalSpec::Deterministic { .. }
