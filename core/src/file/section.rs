@@ -158,6 +158,31 @@ impl<'a> Section<'a> {
         entries
     }
 
+    /// The value of `key`, which says what other keys there may be, or `default` if it is not there.
+    ///
+    /// If it is wrong, nothing can be said of the other keys, and none of them is unknown.
+    pub fn variant<T>(
+        &mut self,
+        key: &'static str,
+        kind: impl Fn(&Value<'a>) -> Result<T, Wrong>,
+        default: Option<T>,
+    ) -> Option<T> {
+        let Some(value) = self.value(key) else {
+            if default.is_none() {
+                self.missing(key);
+                self.is_free.set(true);
+            }
+            return default;
+        };
+        let read = value.read(kind);
+        match (&read, value.toml().as_str()) {
+            (Some(_), Some(word)) => self.name = format!("{} of {key} \"{word}\"", self.name),
+            (Some(_), None) => {}
+            (None, _) => self.is_free.set(true),
+        }
+        read.map(|at| at.value)
+    }
+
     /// Says of `key`, if it is there, that it is not built yet.
     pub fn not_built_yet(&self, key: &'static str) {
         self.forbid(

@@ -5,6 +5,8 @@
 //! endpoints, an [`Endpoint`] to its [`ScopeId`].
 
 mod classify;
+#[cfg(feature = "file")]
+pub mod file;
 mod matching;
 mod pool;
 mod quota;
