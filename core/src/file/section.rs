@@ -136,10 +136,11 @@ impl<'a> Section<'a> {
     pub fn tables(&self, key: &'static str, most: usize) -> Vec<Section<'a>> {
         let values = self.value(key).and_then(|value| value.list(most));
         let values = values.unwrap_or_default();
-        values
-            .iter()
-            .filter_map(|value| value.table(format!("[[{key}]]")))
-            .collect()
+        let name = match self.name.split_once("]]") {
+            Some((outer, _)) => format!("{outer}.{key}]]"),
+            None => format!("[[{key}]]"),
+        };
+        values.iter().filter_map(|value| value.table(name.clone())).collect()
     }
 
     /// Every key with its value, for a table whose keys are free: none of them is unknown.

@@ -17,7 +17,9 @@ pub(super) fn policy(raw: raw::Policy, report: &Report) -> Policy {
     tenants(&raw, report);
     applicable(&raw.limits, report);
     shadowed(&raw.routes, report);
-    unused(&raw, report);
+    if !report.has_errors() {
+        unused(&raw, report);
+    }
     bursts(&raw, report);
 
     let mut policy = Policy::default();
@@ -151,7 +153,7 @@ fn covers(earlier: &Match, later: &Match) -> bool {
     })
 }
 
-/// Every pool is somebody's.
+/// Every pool is somebody's. Not asked of a file with errors: the pool may be meant by a name that was misspelled.
 fn unused(raw: &raw::Policy, report: &Report) {
     for pool in raw.pools.iter().filter(|pool| !pool.checked.name.is_empty()) {
         let mut named = raw.routes.iter().flat_map(|route| &route.pools);
