@@ -37,3 +37,10 @@ pub fn sqrt(x: f64) -> f64 {
 pub fn sin(x: f64) -> f64 {
     libm::sin(x)
 }
+
+/// The natural logarithm of the gamma function at `x`, for positive `x`.
+#[must_use]
+#[inline]
+pub fn ln_gamma(x: f64) -> f64 {
+    libm::lgamma(x)
+}

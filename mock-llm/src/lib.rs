@@ -1,1 +1,14 @@
 //! Backends that behave like LLM services, without I/O.
+//!
+//! A backend is the modelled half of the world: what a provider or a serving engine does with an attempt. Like the
+//! gateway's decisions it is a pure state machine. It never reads a clock, draws entropy or sleeps: time comes as an
+//! argument, chance from [keyed dice](tollgate_core::dice), and what it wants to do later it asks for with
+//! [`Output::WakeAt`](model::Output::WakeAt). The simulator runs it in virtual time, a server in real time.
+//!
+//! | Read | for |
+//! |---|---|
+//! | [`draw`] | distributions: one value from the dice of one key |
+//! | [`model`] | backends, their quotas and their faults |
+
+pub mod draw;
+pub mod model;

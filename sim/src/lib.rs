@@ -1,1 +1,4 @@
 //! The discrete-event simulator that runs core against modelled backends.
+
+pub mod trace;
+pub mod workload;

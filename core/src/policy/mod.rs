@@ -19,8 +19,8 @@ use core::fmt;
 pub use classify::{Charges, Class, Facts, Header};
 pub use matching::{Match, Pattern, Word};
 pub use pool::{
-    Balance, BalanceKind, BreakerKind, Capability, Endpoint, LoadKind, Operation, Operations, Pool, Price, Probe,
-    QueueShape, RegionId, Ties, Window,
+    Balance, BalanceKind, BreakerKind, Capability, Endpoint, LoadKind, Needs, Operation, Operations, Pool, Price,
+    Probe, QueueShape, RegionId, Ties, Window,
 };
 pub use quota::{Algorithm, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
 pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};

@@ -1,0 +1,16 @@
+//! Numbers that order endpoints; lower is better.
+//!
+//! Counting what is in flight needs no algorithm. What latency says about an endpoint does: [`PeakEwma`].
+//!
+//! | Law | Test |
+//! |---|---|
+//! | A worse latency counts at once, in full. | `jumps_up_at_once` |
+//! | Better latencies pull the estimate down, never past themselves. | `decays_towards_the_sample` |
+//! | Reading later equals observing nothing until then, and changes nothing. | `projected_read_equals_mutate_then_read` |
+//! | A late `now` never lowers an estimate nor turns back its time. | `late_now_clamps` |
+//! | A failure, however fast, never lowers the load. | `fast_failure_never_lowers_the_load` |
+//! | More in flight is more load. | `load_grows_with_in_flight` |
+
+mod peak_ewma;
+
+pub use peak_ewma::{Estimate, PeakEwma};

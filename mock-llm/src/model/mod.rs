@@ -1,0 +1,143 @@
+//! Backends: what a provider or a serving engine does with an attempt.
+//!
+//! Whoever runs a backend owns the clock and the only event heap. The backend says what happens now
+//! ([`Output::Progress`]) and when it wants to be called again ([`Output::WakeAt`]); it costs a few wake-ups an
+//! attempt, never one a token. How many tokens a running answer has sent is computed when somebody asks
+//! ([`Backend::progress`]).
+//!
+//! The delay of the network is not part of a backend. Neither is any decision of the gateway.
+
+mod fault;
+mod profile;
+mod quota;
+mod spec;
+
+use tollgate_core::dice::RequestDice;
+use tollgate_core::lifecycle::{AttemptEvent, Status};
+use tollgate_core::policy::Priority;
+use tollgate_core::time::{Instant, Nanos};
+
+pub use fault::{FaultKind, FaultSpec};
+pub use profile::{Profile, QuotaProfile};
+pub use quota::{Count, QuotaAlgorithm, QuotaSpec};
+pub use spec::{ApiSpec, BackendSpec, Discipline, Kind, LoadFactor, OnCancel, QueueSpec, Servers};
+
+/// A backend as a state machine.
+///
+/// All calls share one time line: an instant before an earlier one counts as the earlier one. `out` is only appended to.
+pub trait Backend {
+    /// An attempt arrives. Its first consequences may come at once; a refusal always does.
+    fn submit(&mut self, now: Instant, job: Job, out: &mut Vec<Output>) -> JobId;
+
+    /// The instant of an [`Output::WakeAt`] has come. Keys that have lost their meaning do nothing; a call before the
+    /// instant asked for repeats the request.
+    fn wake(&mut self, now: Instant, key: WakeKey, out: &mut Vec<Output>);
+
+    /// The gateway hung up. Nothing more is said about the job, whether or not work on it goes on.
+    fn cancel(&mut self, now: Instant, job: JobId, out: &mut Vec<Output>);
+
+    /// What has been sent for `job` up to `now`; none once it has ended or was cancelled.
+    ///
+    /// To be read before a timeout or a cancel is delivered to the gateway, so that a few events an attempt do not
+    /// kill a long stream: first [`AttemptEvent::Connected`] if [`Sent::connected`], then the tokens in one lump.
+    fn progress(&self, now: Instant, job: JobId) -> Option<Sent>;
+
+    /// What an active health check meets at `now`. It costs nothing and changes nothing.
+    fn probe(&self, now: Instant) -> Probe;
+
+    /// Busy servers, or running answers where there are no servers, integrated over the time up to `now`: server-
+    /// nanoseconds, exact. Over elapsed time and [`capacity`](Backend::capacity) it is the utilization.
+    fn busy(&self, now: Instant) -> u128;
+
+    /// How many servers there are, if their number is bounded.
+    fn capacity(&self) -> Option<u32>;
+
+    /// Jobs that take up memory: running, waiting, silent, or not yet refused.
+    fn jobs(&self) -> usize;
+}
+
+/// An attempt, as the backend sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The driver's name for the attempt, given back in [`Output::Progress`].
+    pub tag: u64,
+    /// The dice of its request.
+    pub dice: RequestDice,
+    /// Which attempt of the request; each has draws of its own.
+    pub attempt: u32,
+    /// Tokens of the prompt.
+    pub input: u32,
+    /// How many of them the provider finds in its cache; 0 where nothing is known.
+    pub cached: u32,
+    /// Tokens that the answer will have, at most `max_output`.
+    pub output: u32,
+    /// The most that the client declared, if it declared anything.
+    pub max_output: Option<u32>,
+    /// Whether tokens are sent as they come, or all at the end.
+    pub stream: bool,
+    /// How urgent it is, to backends that care.
+    pub priority: Priority,
+}
+
+/// A job of one backend. An id whose job has ended means nothing, and does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// What a backend wanted to be woken for. Only the latest wish for a job counts; older keys do nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WakeKey {
+    pub(crate) slot: u32,
+    pub(crate) stamp: u32,
+}
+
+/// A consequence of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Something happened to an attempt, at the instant of the call.
+    ///
+    /// The last event of a job is [`AttemptEvent::Finish`], [`AttemptEvent::Fail`], or an [`AttemptEvent::Open`] whose
+    /// status is not 200. Each job has exactly one of them, unless it is cancelled or goes silent for ever.
+    Progress {
+        /// The job's [`tag`](Job::tag).
+        tag: u64,
+        /// What happened.
+        event: AttemptEvent,
+    },
+    /// Call [`Backend::wake`] with `key` at `at`.
+    WakeAt {
+        /// When.
+        at: Instant,
+        /// What for.
+        key: WakeKey,
+    },
+}
+
+/// What has been sent for a running job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Whether the connection stands. It may, and yet no event has said so: events come with the answer.
+    pub connected: bool,
+    /// Tokens sent so far, the first one included; 0 before it, and until the end of an answer that comes whole.
+    pub tokens: u32,
+    /// When the last of them was sent; without any, when the job arrived.
+    pub last: Instant,
+}
+
+/// What a health check meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// An answer.
+    Answer {
+        /// After how long.
+        after: Nanos,
+        /// Its status.
+        status: Status,
+    },
+    /// No answer, ever.
+    Silence,
+    /// No connection.
+    Refused,
+}

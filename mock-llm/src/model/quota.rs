@@ -1,0 +1,143 @@
+//! What a provider limits, and how it counts.
+
+use std::num::NonZeroU64;
+
+use tollgate_core::policy::Quota;
+use tollgate_core::time::Nanos;
+use tollgate_core::usage::Unit;
+
+use crate::draw::OutOfRange;
+
+/// One quota of a provider; an attempt must pass all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaSpec {
+    /// What an attempt takes from it.
+    pub count: Count,
+    /// How it refills.
+    pub algorithm: QuotaAlgorithm,
+}
+
+/// What an attempt takes from a quota as it begins, and whether that is corrected once its use is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// One.
+    Requests,
+    /// Prompt and declared maximum, never corrected (Azure).
+    InputAndMaxOutput,
+    /// Prompt and declared maximum, corrected to prompt and answer as it ends.
+    InputAndOutput,
+    /// The prompt.
+    Input,
+    /// What of the prompt was not cached (Anthropic).
+    UncachedInput,
+    /// The declared maximum, never corrected.
+    MaxOutput,
+    /// The declared maximum, corrected to the answer as it ends (Anthropic).
+    Output,
+}
+
+impl Count {
+    /// Every way of counting and its word in a scenario.
+    pub const NAMES: [(&'static str, Count); 7] = [
+        ("requests", Count::Requests),
+        ("input-and-max-output", Count::InputAndMaxOutput),
+        ("input-and-output", Count::InputAndOutput),
+        ("input", Count::Input),
+        ("uncached-input", Count::UncachedInput),
+        ("max-output", Count::MaxOutput),
+        ("output", Count::Output),
+    ];
+
+    /// How a quota over `unit` counts where nobody says; none if a provider has no such quota.
+    #[must_use]
+    pub const fn of(unit: Unit) -> Option<Count> {
+        match unit {
+            Unit::Requests => Some(Count::Requests),
+            Unit::Tokens => Some(Count::InputAndMaxOutput),
+            Unit::InputTokens => Some(Count::Input),
+            Unit::OutputTokens => Some(Count::Output),
+            Unit::InFlight => None,
+        }
+    }
+
+    /// The unit that is counted, which a scenario's `unit` and `count` must agree on.
+    #[must_use]
+    pub const fn unit(self) -> Unit {
+        match self {
+            Count::Requests => Unit::Requests,
+            Count::InputAndMaxOutput | Count::InputAndOutput => Unit::Tokens,
+            Count::Input | Count::UncachedInput => Unit::InputTokens,
+            Count::MaxOutput | Count::Output => Unit::OutputTokens,
+        }
+    }
+}
+
+/// How a quota refills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaAlgorithm {
+    /// A bucket refilled continuously.
+    TokenBucket(Quota),
+    /// A counter per aligned window; the quota's period is the window.
+    FixedWindow(Quota),
+}
+
+impl QuotaSpec {
+    /// `amount` units per `period`, refilled continuously; `burst` of them at once, or a whole period's.
+    ///
+    /// # Errors
+    ///
+    /// If `amount`, `period` or `burst` is 0.
+    pub fn token_bucket(count: Count, amount: u64, period: Nanos, burst: Option<u64>) -> Result<QuotaSpec, OutOfRange> {
+        let quota = quota(amount, period, burst.unwrap_or(amount))?;
+        Ok(QuotaSpec {
+            count,
+            algorithm: QuotaAlgorithm::TokenBucket(quota),
+        })
+    }
+
+    /// `amount` units per `period`, enforced in slices of it: 600 requests a minute over slices of a second are 10 a
+    /// second (Azure).
+    ///
+    /// # Errors
+    ///
+    /// If `amount` or `slice` is 0, `slice` is longer than `period`, or a slice would allow less than one unit.
+    pub fn fixed_window(count: Count, amount: u64, period: Nanos, slice: Nanos) -> Result<QuotaSpec, OutOfRange> {
+        if period < slice {
+            return Err(OutOfRange {
+                field: "slice",
+                must_be: "no longer than the period",
+            });
+        }
+        quota(amount, period, amount)?;
+        let scaled = u128::from(amount) * u128::from(slice.as_nanos()) / u128::from(period.as_nanos());
+        // A slice is no longer than its period, so the cast keeps the value; 0 where a slice is too short for a unit.
+        let part = u64::try_from(scaled).unwrap_or(amount);
+        let too_short = OutOfRange {
+            field: "slice",
+            must_be: "long enough for one unit",
+        };
+        let quota = quota(part, slice, part).map_err(|_| too_short)?;
+        Ok(QuotaSpec {
+            count,
+            algorithm: QuotaAlgorithm::FixedWindow(quota),
+        })
+    }
+}
+
+fn quota(amount: u64, period: Nanos, burst: u64) -> Result<Quota, OutOfRange> {
+    let amount = NonZeroU64::new(amount).ok_or(OutOfRange {
+        field: "amount",
+        must_be: "above 0",
+    })?;
+    let burst = NonZeroU64::new(burst).ok_or(OutOfRange {
+        field: "burst",
+        must_be: "above 0",
+    })?;
+    if period == Nanos::ZERO {
+        return Err(OutOfRange {
+            field: "period",
+            must_be: "longer than 0",
+        });
+    }
+    Ok(Quota { amount, period, burst })
+}
