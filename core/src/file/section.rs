@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::kind::Wrong;
 use super::{ContentHash, Report, Span, nearest};
@@ -182,6 +182,26 @@ impl<'a> Section<'a> {
             (None, _) => self.is_free.set(true),
         }
         read.map(|at| at.value)
+    }
+
+    /// Where the value stands to which `path` leads from here, such as `steps[2].rate`, or the last value on the way.
+    #[must_use]
+    pub fn place(&self, path: &str) -> Span {
+        let mut table = Some(self.table);
+        let mut list: Option<&DeArray<'_>> = None;
+        let mut span = self.span;
+        for step in path.split(['.', '[']) {
+            let next = match step.strip_suffix(']').map(str::parse::<usize>) {
+                Some(at) => list.zip(at.ok()).and_then(|(list, at)| list.get(at)),
+                None => table.and_then(|table| table.get(step)),
+            };
+            let Some(value) = next else {
+                return span;
+            };
+            span = value.span().into();
+            (table, list) = (value.get_ref().as_table(), value.get_ref().as_array());
+        }
+        span
     }
 
     /// Says of `key`, if it is there, that it is not built yet.

@@ -82,7 +82,9 @@ fn variable(value: &Value<'_>) -> Result<String, Wrong> {
     }
 }
 
-fn price(table: &Section<'_>) -> Price {
+/// `{ input, cached_input, output }` in USD per million tokens; cached input costs what input does unless it is said.
+#[must_use]
+pub fn price(table: &Section<'_>) -> Price {
     let price = kind::not_negative(1e6);
     let input = table.required("input", &price).map_or(0.0, |at| at.value);
     Price {

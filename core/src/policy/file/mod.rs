@@ -41,6 +41,7 @@ mod route;
 mod tenant;
 
 pub use bounds::{ENDPOINTS, LIMITS, POOLS, ROUTES, TENANTS, WORDS};
+pub use endpoint::price;
 
 use super::{Policy, PolicyHash};
 use crate::file::{self, Problems, Section, kind};

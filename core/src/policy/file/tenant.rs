@@ -17,7 +17,7 @@ pub(super) fn read(section: &Section<'_>) -> raw::Tenant {
             key_hashes: hashes.into_iter().map(|hash| hash.value).collect(),
             role: section.or("role", kind::text, alloc::string::String::new()),
             region: section.or("region", kind::text, alloc::string::String::new()),
-            priority: section.or("priority", kind::one_of(PRIORITIES, &[]), Priority::Normal),
+            priority: section.or("priority", kind::one_of(&Priority::NAMES, &[]), Priority::Normal),
         },
     }
 }
@@ -64,9 +64,3 @@ fn key_hash(value: &Value<'_>) -> Result<[u8; 32], Wrong> {
     }
     Ok(hash)
 }
-
-const PRIORITIES: &[(&str, Priority)] = &[
-    ("low", Priority::Low),
-    ("normal", Priority::Normal),
-    ("high", Priority::High),
-];
