@@ -273,6 +273,12 @@ impl<'a> Value<'a> {
         self.span
     }
 
+    /// The key that it belongs to; that of the list, for an element.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// What it is, as TOML has it.
     #[must_use]
     pub fn toml(&self) -> &'a DeValue<'a> {

@@ -54,17 +54,14 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Folder<'_>) -> At<Backend
 
 fn api(section: &Section<'_>, folder: &Folder<'_>) -> ApiSpec {
     let time = |key| distribution::optional(section, key, Measure::Time, folder);
-    let mut api = match section.optional("profile", profile) {
-        Some(profile) => profile.value.spec(),
-        None => {
-            if !section.has("profile") {
-                for key in ["ttft", "tpot"].into_iter().filter(|key| !section.has(key)) {
-                    section.missing(key);
-                }
-            }
-            ApiSpec::new(distribution::constant(0.0), distribution::constant(0.0))
+    let profile = section.optional("profile", profile).map(|profile| profile.value.spec());
+    if !section.has("profile") {
+        for key in ["ttft", "tpot"].into_iter().filter(|key| !section.has(key)) {
+            section.missing(key);
         }
-    };
+    }
+    let blank = || ApiSpec::new(distribution::constant(0.0), distribution::constant(0.0));
+    let mut api = profile.unwrap_or_else(blank);
     api.ttft = time("ttft").unwrap_or(api.ttft);
     api.tpot = time("tpot").unwrap_or(api.tpot);
     api.prefill = section

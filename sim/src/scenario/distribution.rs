@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tollgate_core::file::kind::{self, Wrong};
 use tollgate_core::file::{At, Section, Value, nearest};
+use tollgate_core::time::Nanos;
 use tollgate_mock_llm::draw::{Distribution, OutOfRange};
 
 use super::Folder;
@@ -23,12 +24,14 @@ const MOST_VALUES: usize = 1_000_000;
 /// The distribution that `value` says, or none after an error.
 pub(super) fn read(value: &Value<'_>, measure: Measure, folder: &Folder<'_>) -> Option<Distribution> {
     if value.toml().is_table() {
-        return table(&mut value.table("the distribution".into())?, measure, folder);
+        let mut section = value.table(format!("`{}`", value.key()))?;
+        return table(&mut section, measure, folder);
     }
-    let constant = value.read(|value| {
-        measured(value, measure)
-            .map_err(|wrong| wrong.help("a plain value, or a table such as { distribution = \"lognormal\", .. }"))
-    });
+    let help = match measure {
+        Measure::Time => "a length with its unit, as in \"250ms\", or { distribution = \"lognormal\", .. }",
+        Measure::Number => "a plain number, or { distribution = \"lognormal\", .. }",
+    };
+    let constant = value.read(|value| measured(value, measure).map_err(|wrong| wrong.help(help)));
     Distribution::constant(constant?.value).ok()
 }
 
@@ -129,7 +132,7 @@ fn value<'a, T>(table: &Section<'a>, key: &'static str, kind: impl Fn(&Value<'a>
 
 fn measured(value: &Value<'_>, measure: Measure) -> Result<f64, Wrong> {
     match measure {
-        Measure::Time => kind::duration(value).map(|length| length.as_secs_f64()),
+        Measure::Time => kind::duration(value).map(Nanos::as_secs_f64),
         Measure::Number => kind::not_negative(1e12)(value),
     }
 }

@@ -49,7 +49,7 @@ use tollgate_core::file::{self, At, ContentHash, Problems, Report, Section, Valu
 use tollgate_mock_llm::draw::Distribution;
 use tollgate_mock_llm::model::BackendSpec;
 
-use crate::workload::WorkloadSpec;
+use crate::workload::{ArrivalSpec, WorkloadSpec};
 
 pub use bind::Unbound;
 pub use fault::{FaultPlan, When};
@@ -131,7 +131,7 @@ fn scenario(root: &mut Section<'_>, folder: &Folder<'_>) -> Scenario {
     let faults = faults
         .iter()
         .filter_map(|section| fault::read(section, &backends, &run, folder));
-    let faults = faults.collect();
+    let faults: Vec<_> = faults.collect();
     if !root.has("workload") {
         root.missing("workload");
     }
@@ -141,6 +141,12 @@ fn scenario(root: &mut Section<'_>, folder: &Folder<'_>) -> Scenario {
     } else {
         workload::unread(&workload)
     };
+    if run.warmup == Warmup::Auto && (!faults.is_empty() || changes(&workload.arrivals)) {
+        let message = "a warm-up can only be found where nothing changes on purpose";
+        let help = Some("say how long: warmup = \"1m\"");
+        let label = "there are faults, or arrivals that change";
+        root.report().error(root.place("run.warmup"), message, label, help);
+    }
     Scenario {
         name: root
             .required("name", file_name)
@@ -154,6 +160,20 @@ fn scenario(root: &mut Section<'_>, folder: &Folder<'_>) -> Scenario {
         network: network(&root.table_or_empty("network"), folder),
         strategies: strategies(root, folder),
         hash: root.hash(),
+    }
+}
+
+/// Whether the rate of `arrivals` changes on purpose, or may.
+fn changes(arrivals: &ArrivalSpec) -> bool {
+    match arrivals {
+        ArrivalSpec::Schedule { .. } | ArrivalSpec::Diurnal { .. } | ArrivalSpec::Trace(_) => true,
+        ArrivalSpec::Deterministic { .. }
+        | ArrivalSpec::Poisson { .. }
+        | ArrivalSpec::Gamma { .. }
+        | ArrivalSpec::Weibull { .. }
+        | ArrivalSpec::Mmpp { .. }
+        | ArrivalSpec::Hawkes { .. }
+        | ArrivalSpec::Closed(_) => false,
     }
 }
 

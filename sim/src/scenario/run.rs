@@ -35,17 +35,7 @@ pub(super) fn read(table: &Section<'_>) -> RunSpec {
     let duration = table.optional("duration", kind::length).map(|at| at.value);
     let unsaid = requests.is_none().then_some(Nanos::from_secs(600));
     let replications = table.or("replications", kind::integer(1_u32, 10_000), 5);
-    if let Some(gateways) = table.value("gateways") {
-        let several = || Wrong::said("several gateways are not built yet", "not built yet").help("gateways = 1");
-        if gateways.toml().is_table() {
-            gateways.refuse(several());
-        } else if gateways
-            .read(kind::integer(1_u32, 10_000))
-            .is_some_and(|at| at.value != 1)
-        {
-            gateways.refuse(several());
-        }
-    }
+    table.optional("gateways", gateways);
     let run = RunSpec {
         duration: duration.or(unsaid),
         requests: requests.map(|at| at.value),
@@ -62,6 +52,18 @@ pub(super) fn read(table: &Section<'_>) -> RunSpec {
             .error(table.place("warmup"), message, "as long as the run", help);
     }
     run
+}
+
+fn gateways(value: &Value<'_>) -> Result<(), Wrong> {
+    let number = if value.toml().is_table() {
+        2
+    } else {
+        kind::integer(1_u32, 10_000)(value)?
+    };
+    if number == 1 {
+        return Ok(());
+    }
+    Err(Wrong::said("several gateways are not built yet", "not built yet").help("gateways = 1"))
 }
 
 fn warmup(value: &Value<'_>) -> Result<Warmup, Wrong> {

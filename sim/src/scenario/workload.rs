@@ -10,8 +10,8 @@ use super::Folder;
 use super::distribution::{self, Measure};
 use crate::trace::Format;
 use crate::workload::{
-    ArrivalSpec, BackoffSpec, ClientKind, ClientSpec, ClosedSpec, MAX_TOKENS, MaxTokens, Noise, Patience, TenantSpec,
-    TenantsSpec, TraceSpec, WorkloadSpec,
+    ArrivalSpec, BackoffSpec, Cause, ClientKind, ClientSpec, ClosedSpec, MAX_TOKENS, MaxTokens, Noise, Patience,
+    TenantSpec, TenantsSpec, TraceSpec, WorkloadError, WorkloadSpec,
 };
 
 /// Most states, steps and tenants that are written out.
@@ -65,11 +65,11 @@ pub(super) fn read(table: &Section<'_>, folder: &Folder<'_>) -> WorkloadSpec {
             .map_or_else(ClientSpec::default, |mut table| client(&mut table, folder)),
     };
     if let Err(errors) = workload.check() {
-        for error in errors
-            .as_slice()
-            .iter()
-            .filter(|error| is_read || !error.field.starts_with("arrivals"))
-        {
+        let is_news = |error: &&WorkloadError| {
+            let is_told = error.cause == Cause::Empty && error.field.starts_with("tenants[");
+            !is_told && (is_read || !error.field.starts_with("arrivals"))
+        };
+        for error in errors.as_slice().iter().filter(is_news) {
             let place = table.place(&error.field);
             table
                 .report()
