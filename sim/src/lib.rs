@@ -3,5 +3,6 @@
 pub mod engine;
 pub mod experiment;
 pub mod record;
+pub mod scenario;
 pub mod trace;
 pub mod workload;
