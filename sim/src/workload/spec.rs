@@ -44,7 +44,10 @@ impl WorkloadSpec {
     pub fn check(&self) -> Result<(), WorkloadErrors> {
         let mut faults = Faults::default();
         self.arrivals.check_into(&mut faults);
-        for (field, lengths) in [("prompt_tokens", &self.prompt_tokens), ("output_tokens", &self.output_tokens)] {
+        for (field, lengths) in [
+            ("prompt_tokens", &self.prompt_tokens),
+            ("output_tokens", &self.output_tokens),
+        ] {
             faults.within(field, lengths.mean(), 0.0, f64::from(MAX_TOKENS));
         }
         if let MaxTokens::Number(number) = self.max_tokens {
@@ -78,10 +81,22 @@ impl Workload {
     ///
     /// Every impossible number, or what is wrong with the trace.
     pub fn open(spec: WorkloadSpec) -> Result<Workload, OpenError> {
+        Workload::open_for(spec, Nanos::FOREVER)
+    }
+
+    /// As [`Workload::open`] for a run in which nothing arrives from `duration` on: a trace is read no further.
+    ///
+    /// # Errors
+    ///
+    /// As [`Workload::open`].
+    pub fn open_for(spec: WorkloadSpec, duration: Nanos) -> Result<Workload, OpenError> {
         spec.check()?;
         let trace = match &spec.arrivals {
             ArrivalSpec::Trace(trace) => {
-                let options = ReadOptions { format: trace.format.clone(), ..ReadOptions::default() };
+                let options = ReadOptions {
+                    format: trace.format.clone(),
+                    ..ReadOptions::default()
+                };
                 Some(Arc::new(Trace::load(&trace.file, &options)?))
             }
             ArrivalSpec::Deterministic { .. }
@@ -114,7 +129,13 @@ impl Workload {
             Some(_) | None => Tenants::new(&spec.tenants),
         };
         let streamed_below = threshold(spec.stream);
-        Ok(Workload { spec, client, tenants, trace, streamed_below })
+        Ok(Workload {
+            spec,
+            client,
+            tenants,
+            trace,
+            streamed_below,
+        })
     }
 
     /// What the scenario says.
@@ -197,20 +218,31 @@ impl Workload {
             Some(stream) => stream,
             None => dice.roll(Purpose::Stream, 0).next_u64() < self.streamed_below,
         };
-        Call { number, tenant, prompt, output, max_tokens, stream, model: recorded.model.map(Model) }
+        Call {
+            number,
+            tenant,
+            prompt,
+            output,
+            max_tokens,
+            stream,
+            model: recorded.model.map(Model),
+        }
     }
 
     /// How long the person behind call `number` waits for it, from its arrival; none without end.
     #[must_use]
     pub fn patience(&self, dice: Dice, number: u64) -> Option<Nanos> {
-        self.client.patience(&mut dice.request(number).roll(Purpose::Client, PATIENCE))
+        self.client
+            .patience(&mut dice.request(number).roll(Purpose::Client, PATIENCE))
     }
 
     /// In a closed workload, how long a user thinks before asking call `number`; zero in an open one.
     #[must_use]
     pub fn think(&self, dice: Dice, number: u64) -> Nanos {
         match self.closed() {
-            Some(closed) => closed.think.sample_secs(&mut dice.request(number).roll(Purpose::Client, THINK)),
+            Some(closed) => closed
+                .think
+                .sample_secs(&mut dice.request(number).roll(Purpose::Client, THINK)),
             None => Nanos::ZERO,
         }
     }
@@ -233,7 +265,7 @@ pub enum OpenError {
     /// Impossible numbers.
     Workload(WorkloadErrors),
     /// A trace that cannot be read.
-    Trace(Box<TraceError>),
+    Trace(TraceError),
 }
 
 impl From<WorkloadErrors> for OpenError {
@@ -244,7 +276,7 @@ impl From<WorkloadErrors> for OpenError {
 
 impl From<TraceError> for OpenError {
     fn from(error: TraceError) -> OpenError {
-        OpenError::Trace(Box::new(error))
+        OpenError::Trace(error)
     }
 }
 
@@ -265,3 +297,7 @@ impl Error for OpenError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;
