@@ -7,18 +7,33 @@
 //!
 //! The delay of the network is not part of a backend. Neither is any decision of the gateway.
 
+mod answer;
+mod any;
+mod api;
+mod busy;
 mod fault;
+mod line;
+mod load_factor;
 mod profile;
+mod queue;
 mod quota;
+mod reception;
+mod sharing;
+mod slab;
 mod spec;
+mod stream;
+mod timeline;
 
 use tollgate_core::dice::RequestDice;
 use tollgate_core::lifecycle::{AttemptEvent, Status};
 use tollgate_core::policy::Priority;
 use tollgate_core::time::{Instant, Nanos};
 
+pub use any::AnyBackend;
+pub use api::Api;
 pub use fault::{FaultKind, FaultSpec};
 pub use profile::{Profile, QuotaProfile};
+pub use queue::Queue;
 pub use quota::{Count, QuotaAlgorithm, QuotaSpec};
 pub use spec::{ApiSpec, BackendSpec, Discipline, Kind, LoadFactor, OnCancel, QueueSpec, Servers};
 
@@ -105,6 +120,13 @@ pub enum Output {
         tag: u64,
         /// What happened.
         event: AttemptEvent,
+    },
+    /// A stream breaks off: [`AttemptEvent::Fail`] follows, and this is what had been sent in all.
+    Sent {
+        /// The job's [`tag`](Job::tag).
+        tag: u64,
+        /// What was sent until here.
+        sent: Sent,
     },
     /// Call [`Backend::wake`] with `key` at `at`.
     WakeAt {

@@ -2,10 +2,12 @@
 
 use std::num::NonZeroU64;
 
+use tollgate_core::limit::{Bucket, Decision, FixedWindow, Limiter, Taken, TokenBucket, Window};
 use tollgate_core::policy::Quota;
-use tollgate_core::time::Nanos;
-use tollgate_core::usage::Unit;
+use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::usage::{Cost, Unit};
 
+use super::Job;
 use crate::draw::OutOfRange;
 
 /// One quota of a provider; an attempt must pass all of them.
@@ -140,4 +142,144 @@ fn quota(amount: u64, period: Nanos, burst: u64) -> Result<Quota, OutOfRange> {
         });
     }
     Ok(Quota { amount, period, burst })
+}
+
+/// Every quota of a provider, and where they stand. The algorithms are those of the gateway's own limits.
+#[derive(Clone, Debug)]
+pub(super) struct Quotas(Vec<Meter>);
+
+#[derive(Clone, Debug)]
+struct Meter {
+    count: Count,
+    gauge: Gauge,
+}
+
+#[derive(Clone, Debug)]
+enum Gauge {
+    TokenBucket(TokenBucket, Bucket),
+    FixedWindow(FixedWindow, Window),
+}
+
+/// What an attempt was charged for, as needed to correct it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Charge {
+    at: Instant,
+    estimate: Estimate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Estimate {
+    input: u32,
+    cached: u32,
+    output: u32,
+}
+
+/// Why an attempt may not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exceeded {
+    /// How long until it could; none if never.
+    pub(super) retry_after: Option<Nanos>,
+}
+
+/// Output tokens that a provider reserves for a request that declares no maximum.
+const ASSUMED_OUTPUT: u32 = 512;
+
+impl Quotas {
+    pub(super) fn new(specs: &[QuotaSpec]) -> Quotas {
+        Quotas(specs.iter().map(Meter::new).collect())
+    }
+
+    /// Charges every quota, or none: a refused attempt takes nothing.
+    pub(super) fn admit(&mut self, now: Instant, job: &Job) -> Result<Charge, Exceeded> {
+        let estimate = Estimate {
+            input: job.input,
+            cached: job.cached,
+            output: job.max_output.unwrap_or(ASSUMED_OUTPUT),
+        };
+        let charge = Charge { at: now, estimate };
+        let mut refusal = None;
+        for meter in &self.0 {
+            // On a copy of the state: nothing is taken while another quota may still refuse.
+            match meter.gauge.clone().take(now, meter.count.cost(estimate)) {
+                Decision::Allow { .. } => {}
+                Decision::Wait { until } => {
+                    let wait = until.since(now);
+                    let longest =
+                        refusal.map_or(Some(wait), |Exceeded { retry_after }| retry_after.map(|w| w.max(wait)));
+                    refusal = Some(Exceeded { retry_after: longest });
+                }
+                Decision::Never => refusal = Some(Exceeded { retry_after: None }),
+            }
+        }
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        for meter in &mut self.0 {
+            let decision = meter.gauge.take(now, meter.count.cost(estimate));
+            debug_assert!(decision.is_allowed(), "what a copy allows the original allows");
+        }
+        Ok(charge)
+    }
+
+    /// Corrects what is corrected, once an attempt has produced `output` tokens and will produce no more.
+    pub(super) fn settle(&mut self, now: Instant, charge: Charge, output: u32) {
+        let used = Estimate {
+            output,
+            ..charge.estimate
+        };
+        for meter in &mut self.0 {
+            if matches!(meter.count, Count::InputAndOutput | Count::Output) {
+                let taken = Taken {
+                    cost: meter.count.cost(charge.estimate),
+                    at: charge.at,
+                };
+                meter.gauge.settle(now, taken, meter.count.cost(used));
+            }
+        }
+    }
+}
+
+impl Meter {
+    fn new(spec: &QuotaSpec) -> Meter {
+        let gauge = match spec.algorithm {
+            QuotaAlgorithm::TokenBucket(quota) => {
+                Gauge::TokenBucket(TokenBucket::new(quota, Nanos::ZERO), Bucket::default())
+            }
+            QuotaAlgorithm::FixedWindow(quota) => Gauge::FixedWindow(FixedWindow::new(quota), Window::default()),
+        };
+        Meter {
+            count: spec.count,
+            gauge,
+        }
+    }
+}
+
+impl Gauge {
+    fn take(&mut self, now: Instant, cost: Cost) -> Decision {
+        match self {
+            Gauge::TokenBucket(limiter, state) => limiter.take(state, now, cost),
+            Gauge::FixedWindow(limiter, state) => limiter.take(state, now, cost),
+        }
+    }
+
+    fn settle(&mut self, now: Instant, taken: Taken, used: Cost) {
+        match self {
+            Gauge::TokenBucket(limiter, state) => limiter.settle(state, now, taken, used),
+            Gauge::FixedWindow(limiter, state) => limiter.settle(state, now, taken, used),
+        }
+    }
+}
+
+impl Count {
+    fn cost(self, estimate: Estimate) -> Cost {
+        let input = Cost::from(estimate.input);
+        let output = Cost::from(estimate.output);
+        match self {
+            Count::Requests => 1,
+            Count::InputAndMaxOutput | Count::InputAndOutput => input + output,
+            Count::Input => input,
+            Count::UncachedInput => input.saturating_sub(Cost::from(estimate.cached)),
+            Count::MaxOutput | Count::Output => output,
+        }
+    }
 }

@@ -336,7 +336,20 @@ fn arrivals_are_golden() {
         });
         found.push(hash);
     }
-    assert_eq!(found, [0; 11], "{found:#x?}");
+    let golden = [
+        0xdbfa_00df_64a7_4caf,
+        0x6b20_42c5_0efe_db4e,
+        0xaac9_7224_a656_b70e,
+        0x0bff_d791_914d_d7ae,
+        0xff2d_8ac7_c01a_0b15,
+        0x8f0f_428e_6fd0_c1f9,
+        0x2b33_6bba_9cb3_15d8,
+        0x42e3_ac51_0724_7f8c,
+        0xce55_47c3_0084_bb9d,
+        0x4e72_71dc_a812_552a,
+        0xec88_4fc4_bc1e_1e46,
+    ];
+    assert_eq!(found, golden, "{found:#x?}");
 }
 
 #[test]

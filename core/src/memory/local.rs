@@ -1,0 +1,98 @@
+//! Memory for one thread: plain cells, for the simulator, tests and examples.
+
+use core::cell::{Cell, RefCell};
+use core::num::NonZeroU32;
+
+use super::table::Table;
+use super::{Guarded, Keyed, Memory, Packed, Place, Slot};
+use crate::id::KeyHash;
+
+/// Memory for one thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Local;
+
+impl Memory for Local {
+    type Word<T: Packed> = Cell<T>;
+    type Block<T> = RefCell<T>;
+    type Table<T: Copy + Default> = LocalTable<T>;
+}
+
+impl<T: Packed> Slot<T> for Cell<T> {
+    fn new(value: T) -> Cell<T> {
+        Cell::new(value)
+    }
+
+    #[inline]
+    fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        f(&self.get())
+    }
+
+    #[inline]
+    fn update<R>(&self, f: impl Fn(&mut T) -> R) -> R {
+        let mut value = self.get();
+        let result = f(&mut value);
+        self.set(value);
+        result
+    }
+}
+
+impl<T> Guarded<T> for RefCell<T> {
+    fn new(value: T) -> RefCell<T> {
+        RefCell::new(value)
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.borrow_mut())
+    }
+}
+
+/// States found by key, for one thread.
+#[derive(Debug)]
+pub struct LocalTable<T> {
+    own: RefCell<Table<T>>,
+    overflow: RefCell<T>,
+}
+
+impl<T: Copy + Default> LocalTable<T> {
+    fn in_overflow<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.overflow.borrow_mut())
+    }
+}
+
+impl<T: Copy + Default> Keyed<T> for LocalTable<T> {
+    fn new(max_keys: NonZeroU32) -> LocalTable<T> {
+        LocalTable {
+            own: RefCell::new(Table::new(max_keys)),
+            overflow: RefCell::default(),
+        }
+    }
+
+    #[inline]
+    fn update<R>(&self, key: KeyHash, idle: impl Fn(&T) -> bool, f: impl FnOnce(&mut T) -> R) -> (R, Place) {
+        match self.own.borrow_mut().update(key, idle, f) {
+            Ok(result) => (result, Place::Own),
+            Err(f) => (self.in_overflow(f), Place::Overflow),
+        }
+    }
+
+    #[inline]
+    fn amend<R>(&self, key: KeyHash, place: Place, idle: impl Fn(&T) -> bool, f: impl Fn(&mut T) -> R) -> R {
+        match place {
+            Place::Own => match self.own.borrow_mut().amend(key, idle, &f) {
+                Some(result) => result,
+                None => self.in_overflow(f),
+            },
+            Place::Overflow => self.in_overflow(f),
+        }
+    }
+
+    #[inline]
+    fn read<R>(&self, key: KeyHash, f: impl FnOnce(&T) -> R) -> R {
+        f(&self.own.borrow().state(key))
+    }
+
+    fn len(&self) -> usize {
+        self.own.borrow().len()
+    }
+}

@@ -1,0 +1,86 @@
+//! An attempt at an LLM service, from its arrival to its end.
+
+use tollgate_core::lifecycle::Status;
+use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::usage::Usage;
+
+use super::Sent;
+use super::quota::Charge;
+use super::stream::Segment;
+use super::timeline::Mishap;
+
+/// An attempt on its way to an end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) tag: u64,
+    pub(super) arrived: Instant,
+    pub(super) usage: Usage,
+    pub(super) stream: bool,
+    /// Whether anybody still listens.
+    pub(super) heard: bool,
+    pub(super) charge: Option<Charge>,
+    pub(super) step: Step,
+    /// When the step ends.
+    pub(super) until: Instant,
+    /// The tokens of the step, or of the last that had any.
+    pub(super) segment: Segment,
+    /// Time for the tokens that come after this step.
+    pub(super) rest: Nanos,
+    pub(super) mishap: Option<Mishap>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// An error is on its way.
+    Rebuff { status: Status },
+    /// Nothing more will ever come.
+    Silence,
+    /// The first token is on its way.
+    Prefill,
+    /// The whole answer is on its way; its first token would be there at `first`.
+    Whole { first: Instant },
+    /// Tokens come.
+    Decode,
+    /// Tokens have stopped coming, for a while.
+    Pause,
+}
+
+impl Answer {
+    /// Tokens that the provider has made, whether or not they were sent.
+    pub(super) fn produced(&self, now: Instant) -> u32 {
+        match self.step {
+            Step::Rebuff { .. } | Step::Prefill => 0,
+            Step::Whole { first } if now < first => 0,
+            Step::Whole { .. } | Step::Decode | Step::Pause | Step::Silence => self.segment.sent(now).0,
+        }
+    }
+
+    /// Whether tokens have reached the client.
+    pub(super) fn has_begun(&self) -> bool {
+        self.stream && matches!(self.step, Step::Decode | Step::Pause)
+    }
+
+    pub(super) fn sent(&self, now: Instant) -> Sent {
+        let streams = self.stream && matches!(self.step, Step::Decode | Step::Pause | Step::Silence);
+        let (tokens, last) = if streams {
+            self.segment.sent(now)
+        } else {
+            (0, self.arrived)
+        };
+        Sent {
+            connected: true,
+            tokens,
+            last,
+        }
+    }
+}
+
+impl Step {
+    /// Whether the provider works on it.
+    pub(super) fn is_running(self) -> bool {
+        match self {
+            Step::Prefill | Step::Whole { .. } | Step::Decode | Step::Pause => true,
+            Step::Rebuff { .. } | Step::Silence => false,
+        }
+    }
+}

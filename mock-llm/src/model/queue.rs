@@ -1,0 +1,449 @@
+//! Servers and a queue, as in queueing theory.
+//!
+//! | Law | Test |
+//! |---|---|
+//! | First come, first served with exponential service is M/M/c. | `mm1`, `mmc` |
+//! | With a bound on the system it is M/M/c/K. | `mmck` |
+//! | Shared servers do not feel the distribution of service. | `ps_is_insensitive` |
+//! | Last come, first served waits as long on average, and less evenly. | `lifo` |
+//! | The urgent wait less. | `priority` |
+//! | Without a bound on servers nobody waits. | `mginf` |
+//! | Servers are busy for as long as there was work, exactly. | `busy_is_the_work_done` |
+//!
+//! A job says nothing until its service is complete, and then everything at once.
+
+use tollgate_core::dice::{Dice, Purpose};
+use tollgate_core::fault::Fault;
+use tollgate_core::lifecycle::{AttemptEvent, Status};
+use tollgate_core::policy::Priority;
+use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::usage::Usage;
+
+use super::busy::Busy;
+use super::line::{Line, Links};
+use super::reception::Reception;
+use super::sharing::Sharing;
+use super::slab::{RESERVED, Slab};
+use super::timeline::{Down, Level, Mishap, Timeline, scaled};
+use super::{Backend, Discipline, FaultSpec, Job, JobId, OnCancel, Output, Probe, QueueSpec, Sent, Servers, WakeKey};
+
+/// Servers and a queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    spec: QueueSpec,
+    on_cancel: OnCancel,
+    dice: Dice,
+    timeline: Timeline,
+    jobs: Slab<Work>,
+    line: Line,
+    sharing: Option<Sharing>,
+    servers: u32,
+    /// Jobs being served, and those that wait or are served.
+    served: u32,
+    present: u32,
+    busy: Busy,
+    now: Instant,
+}
+
+/// A job and where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    tag: u64,
+    arrived: Instant,
+    usage: Usage,
+    priority: Priority,
+    heard: bool,
+    place: Place,
+    /// Nominal; a slowdown makes it longer.
+    service: Nanos,
+    mishap: Option<Mishap>,
+    pub(super) links: Links,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Waiting,
+    Served {
+        until: Instant,
+    },
+    Shared,
+    /// Served, and the answer held back.
+    Held {
+        until: Instant,
+    },
+    /// An error is on its way.
+    Rebuff {
+        status: Status,
+        until: Instant,
+    },
+    /// Nothing more will ever come.
+    Silence,
+}
+
+/// The keys of shared servers.
+const SHARED: u32 = RESERVED + 1;
+
+impl Queue {
+    pub(super) fn new(spec: &QueueSpec, on_cancel: OnCancel, faults: &[FaultSpec], dice: Dice) -> Queue {
+        let servers = match spec.servers {
+            Servers::Bounded(servers) => servers.get(),
+            Servers::Unbounded => u32::MAX,
+        };
+        Queue {
+            sharing: (spec.discipline == Discipline::Ps).then(|| Sharing::new(servers)),
+            spec: spec.clone(),
+            on_cancel,
+            dice,
+            timeline: Timeline::new(faults),
+            jobs: Slab::new(),
+            line: Line::EMPTY,
+            servers,
+            served: 0,
+            present: 0,
+            busy: Busy::default(),
+            now: Instant::EPOCH,
+        }
+    }
+
+    /// Moves to `now`, through every boundary of a fault and every end of shared service on the way.
+    #[inline]
+    fn move_to(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.now = self.now.max(now);
+        if let Some(sharing) = &mut self.sharing {
+            sharing.move_to(self.now);
+        }
+        while let Some((before, after)) = self.timeline.step(self.now) {
+            self.cross(before, after, out);
+        }
+        while let Some(slot) = self.sharing.as_mut().and_then(|sharing| sharing.done(&self.jobs)) {
+            self.complete(slot, self.now, out);
+        }
+    }
+
+    #[cold]
+    fn cross(&mut self, before: Level, after: Level, out: &mut Vec<Output>) {
+        if let Some(sharing) = &mut self.sharing {
+            sharing.set_slowdown(after.slowdown);
+        }
+        let mut next = 0;
+        while let Some(slot) = self.jobs.live_from(next) {
+            next = slot + 1;
+            if let Some(down) = after.down_since(before) {
+                self.strike(slot, down, out);
+            } else if let Some(ratio) = after.slower_than(before)
+                && let Place::Served { until } = &mut self.jobs.at_mut(slot).place
+            {
+                *until = self.now + scaled(until.since(self.now), ratio);
+                let until = *until;
+                self.wake_at(slot, until, out);
+            }
+        }
+    }
+
+    /// The backend goes down with a job in it; it leaves, as all others do.
+    fn strike(&mut self, slot: u32, down: Down, out: &mut Vec<Output>) {
+        let work = *self.jobs.at(slot);
+        if matches!(work.place, Place::Rebuff { .. } | Place::Silence) {
+            return;
+        }
+        self.withdraw(slot);
+        match down {
+            Down::Silent if work.heard => {
+                self.jobs.at_mut(slot).place = Place::Silence;
+                self.jobs.stamp(slot);
+                return;
+            }
+            Down::Silent => {}
+            Down::Refused => work.say(AttemptEvent::Fail { fault: Fault::Connect }, out),
+            Down::Answers(status) => work.open(status, out),
+        }
+        self.jobs.remove(slot);
+    }
+
+    /// Takes a job out of the line or off its server. Its slot stays.
+    fn withdraw(&mut self, slot: u32) {
+        let Work { place, priority, .. } = *self.jobs.at(slot);
+        match place {
+            Place::Held { .. } | Place::Rebuff { .. } | Place::Silence => return,
+            Place::Waiting => self.line.leave(slot, priority, &mut self.jobs),
+            Place::Served { .. } => self.served -= 1,
+            Place::Shared => {
+                self.served -= 1;
+                let sharing = self.sharing.as_mut().expect("only shared servers are shared");
+                sharing.leave(&self.jobs);
+            }
+        }
+        self.present -= 1;
+        self.count_busy();
+    }
+
+    fn count_busy(&mut self) {
+        self.busy.set(self.now, u64::from(self.served.min(self.servers)));
+    }
+
+    /// Service is over; the next may begin at `free`.
+    fn complete(&mut self, slot: u32, free: Instant, out: &mut Vec<Output>) {
+        self.withdraw(slot);
+        let work = *self.jobs.at(slot);
+        match work.mishap.filter(|_| work.heard) {
+            Some(Mishap::Pause { pause, .. }) => {
+                let until = self.now + pause;
+                self.jobs.at_mut(slot).place = Place::Held { until };
+                self.wake_at(slot, until, out);
+            }
+            Some(Mishap::Cut { .. }) => {
+                work.open(200, out);
+                work.say(AttemptEvent::Fail { fault: Fault::Stream }, out);
+                self.jobs.remove(slot);
+            }
+            None => {
+                work.answer(out);
+                self.jobs.remove(slot);
+            }
+        }
+        self.serve_next(free, out);
+    }
+
+    /// Fills the servers that are free since `free`.
+    fn serve_next(&mut self, free: Instant, out: &mut Vec<Output>) {
+        while self.served < self.servers
+            && let Some(slot) = self.next()
+        {
+            let Work { heard, arrived, .. } = *self.jobs.at(slot);
+            if !heard && self.spec.drop_expired {
+                self.withdraw(slot);
+                self.jobs.remove(slot);
+            } else {
+                let priority = self.jobs.at(slot).priority;
+                self.line.leave(slot, priority, &mut self.jobs);
+                // Not from the instant of the call: a late driver must not slow the servers down.
+                self.serve(slot, free.max(arrived), out);
+            }
+        }
+    }
+
+    /// Whose turn it is.
+    fn next(&self) -> Option<u32> {
+        match self.spec.discipline {
+            Discipline::Fifo | Discipline::Priority => self.line.first(),
+            Discipline::Lifo => self.line.last(),
+            Discipline::Ps => None,
+        }
+    }
+
+    fn serve(&mut self, slot: u32, begin: Instant, out: &mut Vec<Output>) {
+        let slowdown = self.timeline.level().slowdown;
+        let work = self.jobs.at_mut(slot);
+        let until = begin + scaled(work.service, slowdown);
+        work.place = Place::Served { until };
+        self.served += 1;
+        self.count_busy();
+        self.wake_at(slot, until, out);
+    }
+
+    fn enter(&mut self, job: &Job, out: &mut Vec<Output>) -> JobId {
+        let id = self.jobs.insert(Work {
+            usage: Usage {
+                input: job.input,
+                output: job.output.min(job.max_output.unwrap_or(u32::MAX)),
+            },
+            priority: if self.spec.discipline == Discipline::Priority {
+                job.priority
+            } else {
+                Priority::Normal
+            },
+            service: self
+                .spec
+                .service
+                .sample_secs(&mut job.dice.roll(Purpose::Service, job.attempt)),
+            mishap: self.timeline.mishap(job.dice, job.attempt, job.output),
+            ..Work::new(job, self.now, Place::Waiting)
+        });
+        self.present += 1;
+        let work = self.jobs.at_mut(id.slot);
+        if let Some(sharing) = &mut self.sharing {
+            work.place = Place::Shared;
+            sharing.join(id, work.service);
+            self.served += 1;
+            self.count_busy();
+        } else if self.served < self.servers {
+            self.serve(id.slot, self.now, out);
+        } else {
+            let priority = work.priority;
+            self.line.join(id.slot, priority, &mut self.jobs);
+        }
+        id
+    }
+
+    fn wake_at(&mut self, slot: u32, at: Instant, out: &mut Vec<Output>) {
+        let key = self.jobs.stamp(slot);
+        if !at.is_far() {
+            out.push(Output::WakeAt { at, key });
+        }
+    }
+
+    /// Asks for what a change has made necessary.
+    fn arm(&mut self, out: &mut Vec<Output>) {
+        if let Some(sharing) = &mut self.sharing {
+            sharing.arm(SHARED, &self.jobs, out);
+        }
+        if !self.jobs.is_empty() {
+            self.timeline.arm(out);
+        }
+    }
+
+    fn job_woken(&mut self, slot: u32, out: &mut Vec<Output>) {
+        let work = *self.jobs.at(slot);
+        match work.place {
+            Place::Served { until } | Place::Held { until } | Place::Rebuff { until, .. } if self.now < until => {
+                self.wake_at(slot, until, out);
+            }
+            Place::Served { until } => self.complete(slot, until, out),
+            Place::Held { .. } => {
+                work.answer(out);
+                self.jobs.remove(slot);
+            }
+            Place::Rebuff { status, .. } => {
+                work.open(status, out);
+                self.jobs.remove(slot);
+            }
+            Place::Waiting | Place::Shared | Place::Silence => {}
+        }
+    }
+}
+
+impl Backend for Queue {
+    fn submit(&mut self, now: Instant, job: Job, out: &mut Vec<Output>) -> JobId {
+        self.move_to(now, out);
+        let id = match self.timeline.receive(job.dice, job.attempt) {
+            Reception::Welcome
+                if self
+                    .spec
+                    .capacity
+                    .is_some_and(|capacity| capacity.get() <= self.present) =>
+            {
+                JobId::answer(&job, 503, None, None, out)
+            }
+            Reception::Welcome => self.enter(&job, out),
+            Reception::Refused => JobId::refuse_connection(&job, out),
+            Reception::Silence => self.jobs.insert(Work::new(&job, self.now, Place::Silence)),
+            Reception::Answer {
+                status,
+                code,
+                after: Nanos::ZERO,
+            } => JobId::answer(&job, status, code, None, out),
+            Reception::Answer { status, after, .. } => {
+                let until = self.now + after;
+                let id = self
+                    .jobs
+                    .insert(Work::new(&job, self.now, Place::Rebuff { status, until }));
+                self.wake_at(id.slot, until, out);
+                id
+            }
+        };
+        self.arm(out);
+        id
+    }
+
+    fn wake(&mut self, now: Instant, key: WakeKey, out: &mut Vec<Output>) {
+        self.move_to(now, out);
+        if Timeline::owns(key) {
+            self.timeline.woken(key);
+        } else if key.slot == SHARED {
+            if let Some(sharing) = &mut self.sharing {
+                sharing.woken(key);
+            }
+        } else if self.jobs.awaits(key) {
+            self.job_woken(key.slot, out);
+        }
+        self.arm(out);
+    }
+
+    fn cancel(&mut self, now: Instant, job: JobId, out: &mut Vec<Output>) {
+        self.move_to(now, out);
+        if self.jobs.find(job).is_some() {
+            let work = self.jobs.at_mut(job.slot);
+            let goes_on = match work.place {
+                Place::Waiting | Place::Served { .. } | Place::Shared => self.on_cancel == OnCancel::Finish,
+                Place::Held { .. } | Place::Rebuff { .. } | Place::Silence => false,
+            };
+            if goes_on {
+                work.heard = false;
+            } else {
+                self.withdraw(job.slot);
+                self.jobs.remove(job.slot);
+                self.serve_next(self.now, out);
+            }
+        }
+        self.arm(out);
+    }
+
+    fn progress(&self, _now: Instant, job: JobId) -> Option<Sent> {
+        let work = self.jobs.find(job).filter(|work| work.heard)?;
+        Some(Sent {
+            connected: true,
+            tokens: 0,
+            last: work.arrived,
+        })
+    }
+
+    fn probe(&self, now: Instant) -> Probe {
+        self.timeline.probe(now, self.dice.request(now.as_nanos()))
+    }
+
+    fn busy(&self, now: Instant) -> u128 {
+        self.busy.at(now)
+    }
+
+    fn capacity(&self) -> Option<u32> {
+        match self.spec.servers {
+            Servers::Bounded(servers) => Some(servers.get()),
+            Servers::Unbounded => None,
+        }
+    }
+
+    fn jobs(&self) -> usize {
+        self.jobs.len()
+    }
+}
+
+impl Work {
+    fn new(job: &Job, now: Instant, place: Place) -> Work {
+        Work {
+            tag: job.tag,
+            arrived: now,
+            usage: Usage::default(),
+            priority: Priority::Normal,
+            heard: true,
+            place,
+            service: Nanos::ZERO,
+            mishap: None,
+            links: Links::FREE,
+        }
+    }
+
+    fn say(&self, event: AttemptEvent, out: &mut Vec<Output>) {
+        if self.heard {
+            out.push(Output::Progress { tag: self.tag, event });
+        }
+    }
+
+    fn open(&self, status: Status, out: &mut Vec<Output>) {
+        self.say(AttemptEvent::Connected, out);
+        self.say(
+            AttemptEvent::Open {
+                status,
+                code: None,
+                retry_after: None,
+            },
+            out,
+        );
+    }
+
+    /// The whole answer at once.
+    fn answer(&self, out: &mut Vec<Output>) {
+        self.open(200, out);
+        self.say(AttemptEvent::FirstToken, out);
+        self.say(AttemptEvent::Finish { usage: self.usage }, out);
+    }
+}
