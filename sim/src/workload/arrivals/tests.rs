@@ -8,7 +8,7 @@
 )]
 
 use proptest::prelude::*;
-use tollgate_core::dice::Dice;
+use tollgate_core::dice::{Dice, Purpose};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::Distribution;
 
@@ -210,6 +210,29 @@ fn gamma_renewal_disperses_to_cv_squared() {
     // Theory's dev-gamma-0-idc: windows of a hundred seconds at 10 a second, five million calls, within 5 %.
     let counts = counts(&ArrivalSpec::Gamma { rate: 10.0, cv: 2.0 }, 6, 100.0, 5000);
     assert_close("dispersion", dispersion(&counts), 4.0, 0.2);
+}
+
+#[test]
+fn gamma_arrivals_wait_as_theory_says_in_front_of_one_server() {
+    // Theory's dev-gim1-0-w: cv 2 at 0.7 a second, exponential service of mean 1, eight million calls, within 1.8 %.
+    let mut arrivals = arrivals(&ArrivalSpec::Gamma { rate: 0.7, cv: 2.0 }, 21);
+    let (mut before, mut wait, mut responses) = (Instant::EPOCH, 0.0_f64, 0.0);
+    let calls = 8_000_000_u32;
+    for number in 0..calls {
+        let at = arrivals.next().expect("endless");
+        // Lindley's recursion.
+        wait = (wait - at.since(before).as_secs_f64()).max(0.0);
+        before = at;
+        let mut rng = Dice::new(21).request(u64::from(number)).roll(Purpose::Service, 0);
+        wait += renewal::exponential(&mut rng);
+        responses += wait;
+    }
+    assert_close(
+        "mean response",
+        responses / f64::from(calls),
+        7.761_713_7,
+        0.018 * 7.761_713_7,
+    );
 }
 
 #[test]
