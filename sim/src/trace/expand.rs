@@ -226,8 +226,8 @@ impl Gaps {
         match self.shape {
             // The exponential has no memory.
             Shape::Exponential => self.sample(rng),
-            Shape::Gamma(shape) => share * gamma(shape + 1.0, rng) / shape,
-            Shape::Weibull(shape) => share * pow(gamma(1.0 + 1.0 / shape, rng), 1.0 / shape) / self.law.mean(),
+            Shape::Gamma(k) => share * gamma(k + 1.0, rng) / k,
+            Shape::Weibull(k) => share * pow(gamma(1.0 + 1.0 / k, rng), 1.0 / k) / self.law.mean(),
         }
     }
 }

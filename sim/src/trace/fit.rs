@@ -10,7 +10,7 @@ use crate::workload::arrivals::count;
 pub(crate) fn gamma_shape(gaps: &[f64]) -> Option<f64> {
     let mean = mean(gaps.iter().copied())?;
     let spread = ln(mean) - mean_ln(gaps)?;
-    if spread <= 1e-12 {
+    if spread <= 1e-6 {
         return None;
     }
     let mut shape = (3.0 - spread + sqrt((spread - 3.0) * (spread - 3.0) + 24.0 * spread)) / (12.0 * spread);
@@ -31,7 +31,7 @@ pub(crate) fn gamma_shape(gaps: &[f64]) -> Option<f64> {
 
 /// The shape of a Weibull distribution that makes `gaps`, all positive, most likely; none if they do not vary.
 ///
-/// The likelihood equation has one root (McCool 1970); found by bisection on its logarithm.
+/// The likelihood equation has one root (Cohen 1965); found by bisection on its logarithm.
 pub(crate) fn weibull_shape(gaps: &[f64]) -> Option<f64> {
     let mean_ln = mean_ln(gaps)?;
     let longest = gaps.iter().copied().fold(0.0, f64::max);

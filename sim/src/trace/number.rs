@@ -10,11 +10,12 @@ use crate::workload::MAX_TOKENS;
 /// Exponents are read as floating point.
 pub(crate) fn decimal(text: &[u8], digits: u32) -> Result<i64, TraceCause> {
     let text = text.trim_ascii();
+    if text.is_empty() {
+        return Err(TraceCause::Missing);
+    }
     let (negative, unsigned) = match text {
-        [] => return Err(TraceCause::Missing),
         [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
     };
     let mut value: i64 = 0;
     let mut fraction: Option<u32> = None;

@@ -138,6 +138,7 @@ impl Trace {
     }
 
     /// Every call, in order of time.
+    #[must_use]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = TraceRow> + '_ {
         self.rows.iter().map(|packed| packed.row())
     }

@@ -92,7 +92,12 @@ impl Source {
         };
         let format = match format {
             Format::Auto => recognize(file, &header)?,
-            stated => stated.clone(),
+            Format::Azure
+            | Format::Mooncake
+            | Format::Burstgpt
+            | Format::Servegen
+            | Format::Tollgate
+            | Format::Csv(_) => format.clone(),
         };
         if format == Format::Servegen {
             let expansion = Expansion::read(file, &header, csv, names)?;
@@ -318,4 +323,9 @@ pub(crate) fn of_csv(file: &Path, error: csv::Error) -> TraceError {
         line,
         ..TraceError::of_file(file, cause)
     }
+        other @ (csv::ErrorKind::Seek | csv::ErrorKind::Serialize(_) | csv::ErrorKind::Deserialize { .. } | _) => {
+            TraceCause::Io(std::io::Error::other(format!("{other:?}")))
+        }
+    };
+    TraceError::of_file(file, cause).with_line(line)
 }

@@ -1,7 +1,14 @@
 //! Laws of the processes. Seeds are fixed; each tolerance is a named multiple of a standard error or of theory's own.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "statistics of small counts"
+)]
+
 use proptest::prelude::*;
-use tollgate_core::dice::Dice;
+use tollgate_core::dice::{Dice, Purpose};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::Distribution;
 
@@ -206,6 +213,29 @@ fn gamma_renewal_disperses_to_cv_squared() {
 }
 
 #[test]
+fn gamma_arrivals_wait_as_theory_says_in_front_of_one_server() {
+    // Theory's dev-gim1-0-w: cv 2 at 0.7 a second, exponential service of mean 1, eight million calls, within 1.8 %.
+    let mut arrivals = arrivals(&ArrivalSpec::Gamma { rate: 0.7, cv: 2.0 }, 21);
+    let (mut before, mut wait, mut responses) = (Instant::EPOCH, 0.0_f64, 0.0);
+    let calls = 8_000_000_u32;
+    for number in 0..calls {
+        let at = arrivals.next().expect("endless");
+        // Lindley's recursion.
+        wait = (wait - at.since(before).as_secs_f64()).max(0.0);
+        before = at;
+        let mut rng = Dice::new(21).request(u64::from(number)).roll(Purpose::Service, 0);
+        wait += renewal::exponential(&mut rng);
+        responses += wait;
+    }
+    assert_close(
+        "mean response",
+        responses / f64::from(calls),
+        7.761_713_7,
+        0.018 * 7.761_713_7,
+    );
+}
+
+#[test]
 fn mmpp_disperses_as_theory_says() {
     // dev-mmpp-0-idc1, -idc10 and -idc60, five million calls, within 10 %.
     for (secs, windows, expected) in [
@@ -317,6 +347,32 @@ fn diurnal_peaks_and_rests_where_the_sine_does() {
             4.0 * expected.sqrt(),
         );
     }
+}
+
+/// The same bits on every build and machine; if this fails, say in the commit why traffic has changed.
+#[test]
+fn arrivals_are_golden() {
+    let mut found = Vec::new();
+    for spec in every_process() {
+        let hash = first(&spec, 7, 5000).iter().fold(0_u64, |hash, at| {
+            (hash.rotate_left(5) ^ at.as_nanos()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        });
+        found.push(hash);
+    }
+    let golden = [
+        0xdbfa_00df_64a7_4caf,
+        0x6b20_42c5_0efe_db4e,
+        0xaac9_7224_a656_b70e,
+        0x0bff_d791_914d_d7ae,
+        0xff2d_8ac7_c01a_0b15,
+        0x8f0f_428e_6fd0_c1f9,
+        0x2b33_6bba_9cb3_15d8,
+        0x42e3_ac51_0724_7f8c,
+        0xce55_47c3_0084_bb9d,
+        0x4e72_71dc_a812_552a,
+        0xec88_4fc4_bc1e_1e46,
+    ];
+    assert_eq!(found, golden, "{found:#x?}");
 }
 
 #[test]
