@@ -269,7 +269,6 @@ impl fmt::Display for Description {
         if self.tenants != 0 {
             let top = self.top_tenant_share.map(|share| share * 100.0);
             let most = self.tenants_for_90_percent.unwrap_or(self.tenants);
-            let (n, top) = (self.tenants, shown(top, 0));
             let (n, top) = (self.tenants, shown(top, 1));
             write!(
                 f,

@@ -160,10 +160,6 @@ impl TraceReader {
     fn jittered(&mut self, raw: Raw) -> Raw {
         let number = self.drawn;
         self.drawn += 1;
-        let jitter = rng.below(self.grid.unsigned_abs());
-        Raw {
-            at: raw.at.saturating_add(i64::try_from(jitter).expect("below the grid")),
-            ..raw
         match on_grid(raw.at) {
             Some(at) if self.is_coarse => {
                 let jitter = Dice::new(0)
@@ -259,12 +255,6 @@ pub(crate) fn since(at: i64, origin: i64) -> Option<Nanos> {
 
 pub(crate) fn negative(file: &Path, raw: &Raw) -> TraceError {
     let secs = -Nanos::from_nanos(raw.at.unsigned_abs()).as_secs_f64();
-    let error = TraceError::at_line(file, raw.line, TraceCause::Negative);
-    TraceError {
-        column: Some("time".to_owned()),
-        text: Some(secs.to_string()),
-        ..error
-    }
     TraceError::in_column(
         file,
         raw.line,

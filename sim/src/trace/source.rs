@@ -317,12 +317,6 @@ pub(crate) fn of_csv(file: &Path, error: csv::Error) -> TraceError {
             expected: expected_len,
             found: len,
         },
-        other => TraceCause::Io(std::io::Error::other(format!("{other:?}"))),
-    };
-    TraceError {
-        line,
-        ..TraceError::of_file(file, cause)
-    }
         other @ (csv::ErrorKind::Seek | csv::ErrorKind::Serialize(_) | csv::ErrorKind::Deserialize { .. } | _) => {
             TraceCause::Io(std::io::Error::other(format!("{other:?}")))
         }

@@ -93,8 +93,6 @@ impl Workload {
         spec.check()?;
         let trace = match &spec.arrivals {
             ArrivalSpec::Trace(trace) => {
-                let options = ReadOptions {
-                    format: trace.format.clone(),
                 let recorded = Nanos::from_secs_f64(duration.as_secs_f64() * trace.speedup);
                 let until = (!duration.is_forever()).then_some(recorded);
                 let options = ReadOptions {
