@@ -7,7 +7,7 @@ use tollgate_core::dice::Dice;
 use tollgate_core::policy;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::model::{FaultKind, Kind, Servers};
-use tollgate_sim::scenario::{self, Folder, Scenario, Warmup, When};
+use tollgate_sim::scenario::{self, Folder, Scenario, Warmup, When, incidents};
 use tollgate_sim::trace::Format;
 use tollgate_sim::workload::{ArrivalSpec, ClientKind, MaxTokens, Noise, Patience, TenantsSpec};
 
@@ -185,9 +185,11 @@ fn clients_and_tenants_are_read() {
 #[test]
 fn incidents_are_drawn_once_a_replication_and_shared_by_a_region() {
     let scenario = good(REFERENCE);
-    let drawn = scenario.incidents(Dice::new(1));
-    assert_eq!(drawn, scenario.incidents(Dice::new(1)));
-    assert_ne!(drawn, scenario.incidents(Dice::new(2)));
+    let until = Instant::EPOCH + scenario.run.duration.expect("the reference has a duration");
+    let drawn_by = |seed| incidents(&scenario.faults, scenario.backends.len(), until, Dice::new(seed));
+    let drawn = drawn_by(1);
+    assert_eq!(drawn, drawn_by(1));
+    assert_ne!(drawn, drawn_by(2));
     let slow = |at: usize| -> Vec<_> {
         let slow = drawn[at]
             .iter()

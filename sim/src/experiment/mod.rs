@@ -2,9 +2,12 @@
 
 mod interval;
 mod outage;
+mod prepare;
 mod run;
 mod summary;
+mod warmup;
 
 pub use interval::t_interval;
+pub use prepare::{PrepareError, prepare};
 pub use run::{Comparison, Progress, Replicated, Strategy, compare};
 pub use summary::{Conditions, result_set};

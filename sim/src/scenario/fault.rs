@@ -8,7 +8,7 @@ use tollgate_mock_llm::draw::Distribution;
 use tollgate_mock_llm::model::{BackendSpec, FaultKind, FaultSpec};
 
 use super::distribution::{self, Measure};
-use super::{Folder, RunSpec, Scenario};
+use super::{Folder, RunSpec};
 
 /// What goes wrong, with whom, and when.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,32 +40,29 @@ pub enum When {
     },
 }
 
-impl Scenario {
-    /// The faults of each backend in the replication of `dice`, drawn ones included. The backends of one fault have
-    /// its windows in common.
-    ///
-    /// # Panics
-    ///
-    /// Never: reading has checked the numbers.
-    #[must_use]
-    pub fn incidents(&self, dice: Dice) -> Vec<Vec<FaultSpec>> {
-        let in_range = "a fault is checked when it is read";
-        let mut incidents = vec![Vec::new(); self.backends.len()];
-        for (number, plan) in (0_u64..).zip(&self.faults) {
-            let windows = match &plan.when {
-                When::Once { at, lasts } => vec![FaultSpec::new(plan.kind, *at, *lasts).expect(in_range)],
-                When::Drawn { every, lasts } => {
-                    let until = Instant::EPOCH + self.run.duration.unwrap_or(Nanos::ZERO);
-                    let dice = dice.branch(number);
-                    FaultSpec::drawn(plan.kind, every, lasts, Instant::EPOCH, until, dice).expect(in_range)
-                }
-            };
-            for backend in &plan.backends {
-                incidents[*backend].extend_from_slice(&windows);
+/// The faults of each of `n_backends` in the replication of `dice`, drawn ones included, up to `until`. The backends of
+/// one fault have its windows in common.
+///
+/// # Panics
+///
+/// Never: reading has checked the numbers.
+#[must_use]
+pub fn incidents(plans: &[FaultPlan], n_backends: usize, until: Instant, dice: Dice) -> Vec<Vec<FaultSpec>> {
+    let in_range = "a fault is checked when it is read";
+    let mut incidents = vec![Vec::new(); n_backends];
+    for (number, plan) in (0_u64..).zip(plans) {
+        let windows = match &plan.when {
+            When::Once { at, lasts } => vec![FaultSpec::new(plan.kind, *at, *lasts).expect(in_range)],
+            When::Drawn { every, lasts } => {
+                let dice = dice.branch(number);
+                FaultSpec::drawn(plan.kind, every, lasts, Instant::EPOCH, until, dice).expect(in_range)
             }
+        };
+        for backend in &plan.backends {
+            incidents[*backend].extend_from_slice(&windows);
         }
-        incidents
     }
+    incidents
 }
 
 pub(super) fn read(

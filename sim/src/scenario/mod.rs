@@ -52,7 +52,7 @@ use tollgate_mock_llm::model::BackendSpec;
 use crate::workload::{ArrivalSpec, WorkloadSpec};
 
 pub use bind::Unbound;
-pub use fault::{FaultPlan, When};
+pub use fault::{FaultPlan, When, incidents};
 pub use folder::Folder;
 pub use run::{RunSpec, Warmup};
 
@@ -78,7 +78,7 @@ pub struct Scenario {
     pub run: RunSpec,
     /// Who asks for what, and when.
     pub workload: WorkloadSpec,
-    /// Who answers; without faults, which [`Scenario::incidents`] draws.
+    /// Who answers; without faults, which [`incidents`] draws.
     pub backends: Vec<BackendSpec>,
     /// What goes wrong.
     pub faults: Vec<FaultPlan>,
