@@ -68,13 +68,13 @@ pub fn text(value: &Value<'_>) -> Result<String, Wrong> {
 /// An empty or long string, or one with control characters or white space at its ends.
 pub fn name(value: &Value<'_>) -> Result<String, Wrong> {
     let text = text(value)?;
-    let wrong = |what: &str| Err(Wrong::expected(format!("a name, {what}")));
+    let wrong = |what: &str| Err(Wrong::expected(format!("a name {what}")));
     if text.is_empty() {
-        wrong("which is not empty")
+        wrong("that is not empty")
     } else if 128 < text.chars().count() {
-        wrong("which has at most 128 characters")
+        wrong("that has at most 128 characters")
     } else if text.chars().any(char::is_control) || text.trim() != text {
-        wrong("which has no control characters and no white space at its ends")
+        wrong("that has no control characters and no white space at its ends")
     } else {
         Ok(text)
     }
@@ -100,10 +100,15 @@ where
         let number = whole(value.toml()).filter(|number| (least..=most).contains(number));
         let number = number.and_then(|number| T::try_from(number).ok());
         number.ok_or_else(|| {
-            Wrong::expected(if most == u64::MAX {
-                format!("an integer of at least {least}")
-            } else {
+            let is_beyond = beyond(value.toml(), most);
+            Wrong::expected(if least == most {
+                format!("the integer {least}")
+            } else if most < u64::from(u32::MAX) {
                 format!("an integer from {least} to {most}")
+            } else if is_beyond {
+                format!("an integer of at most {most}")
+            } else {
+                format!("an integer of at least {least}")
             })
         })
     }
@@ -240,18 +245,25 @@ pub fn one_of<T: Clone>(
 ) -> impl Fn(&Value<'_>) -> Result<T, Wrong> {
     move |value| {
         let known = || words.iter().map(|(word, _)| *word);
-        let listed = || known().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        let quoted = || known().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        let listed = || {
+            if words.len() == 1 {
+                quoted()
+            } else {
+                format!("one of {}", quoted())
+            }
+        };
         let Some(text) = value.toml().as_str() else {
-            return Err(Wrong::expected(format!("one of {}", listed())));
+            return Err(Wrong::expected(listed()));
         };
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Ok(meaning.clone());
         }
         if later.contains(&text) {
             let wrong = Wrong::said(format!("\"{text}\" is not built yet"), "not built yet");
-            return Err(wrong.help(format!("built: {}", listed())));
+            return Err(wrong.help(format!("built: {}", quoted())));
         }
-        let wrong = Wrong::expected(format!("one of {}", listed()));
+        let wrong = Wrong::expected(listed());
         Err(match nearest(text, known().chain(later.iter().copied())) {
             super::Nearest::Word(word) => wrong.help(format!("did you mean \"{word}\"?")),
             super::Nearest::Words(_) | super::Nearest::Nothing => wrong,
@@ -265,6 +277,15 @@ pub const LONGEST: Nanos = Nanos::from_secs(100 * 365 * 24 * 3600);
 fn whole(value: &DeValue<'_>) -> Option<u64> {
     let number = value.as_integer()?;
     u64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// Whether `value` is an integer above `most`.
+fn beyond(value: &DeValue<'_>, most: u64) -> bool {
+    let Some(number) = value.as_integer() else {
+        return false;
+    };
+    let is_within = u64::from_str_radix(number.as_str(), number.radix()).is_ok_and(|number| number <= most);
+    !is_within && !number.as_str().starts_with('-')
 }
 
 /// `"99.9%"` as 0.999.

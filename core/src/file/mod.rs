@@ -19,7 +19,7 @@
 //! let problems = file::read("job.toml", text, |job| {
 //!     let name = job.required("name", kind::name);
 //!     let wait = job.optional("wait", kind::duration);
-//!     let retries = job.or("retries", kind::integer(0, 9), 3);
+//!     let retries = job.or("retries", kind::integer(0_u8, 9), 3);
 //!     (name, wait, retries)
 //! })
 //! .unwrap_err();
@@ -73,7 +73,7 @@ impl From<core::ops::Range<usize>> for Span {
 ///
 /// Every problem of the file, if one of them is an error. A file that is not TOML reports only that: what follows from
 /// a misread table would be noise.
-pub fn read<T>(name: &str, text: &str, decode: impl FnOnce(Section<'_>) -> T) -> Result<(T, Problems), Problems> {
+pub fn read<T>(name: &str, text: &str, decode: impl FnOnce(&mut Section<'_>) -> T) -> Result<(T, Problems), Problems> {
     let report = Report::default();
     if MOST_BYTES < text.len() {
         let message = alloc::format!("the file has {} bytes; at most {MOST_BYTES} are read", text.len());
@@ -91,7 +91,7 @@ pub fn read<T>(name: &str, text: &str, decode: impl FnOnce(Section<'_>) -> T) ->
     }
     let secrets: Vec<Span> = secret::find(root.get_ref());
     report.secrets(&secrets);
-    let value = decode(Section::root(root.get_ref(), &report));
+    let value = decode(&mut Section::root(root.get_ref(), &report));
     let failed = report.has_errors();
     let problems = report.into_problems(name, text);
     if failed { Err(problems) } else { Ok((value, problems)) }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::kind::Wrong;
 use super::{ContentHash, Report, Span, nearest};
@@ -136,10 +136,11 @@ impl<'a> Section<'a> {
     pub fn tables(&self, key: &'static str, most: usize) -> Vec<Section<'a>> {
         let values = self.value(key).and_then(|value| value.list(most));
         let values = values.unwrap_or_default();
-        values
-            .iter()
-            .filter_map(|value| value.table(format!("[[{key}]]")))
-            .collect()
+        let name = match self.name.split_once("]]") {
+            Some((outer, _)) => format!("{outer}.{key}]]"),
+            None => format!("[[{key}]]"),
+        };
+        values.iter().filter_map(|value| value.table(name.clone())).collect()
     }
 
     /// Every key with its value, for a table whose keys are free: none of them is unknown.
@@ -156,6 +157,51 @@ impl<'a> Section<'a> {
         let mut entries: Vec<_> = entries.collect();
         entries.sort_by_key(|(key, _)| key.span);
         entries
+    }
+
+    /// The value of `key`, which says what other keys there may be, or `default` if it is not there.
+    ///
+    /// If it is wrong, nothing can be said of the other keys, and none of them is unknown.
+    pub fn variant<T>(
+        &mut self,
+        key: &'static str,
+        kind: impl Fn(&Value<'a>) -> Result<T, Wrong>,
+        default: Option<T>,
+    ) -> Option<T> {
+        let Some(value) = self.value(key) else {
+            if default.is_none() {
+                self.missing(key);
+                self.is_free.set(true);
+            }
+            return default;
+        };
+        let read = value.read(kind);
+        match (&read, value.toml().as_str()) {
+            (Some(_), Some(word)) => self.name = format!("{} of {key} \"{word}\"", self.name),
+            (Some(_), None) => {}
+            (None, _) => self.is_free.set(true),
+        }
+        read.map(|at| at.value)
+    }
+
+    /// Where the value stands to which `path` leads from here, such as `steps[2].rate`, or the last value on the way.
+    #[must_use]
+    pub fn place(&self, path: &str) -> Span {
+        let mut table = Some(self.table);
+        let mut list: Option<&DeArray<'_>> = None;
+        let mut span = self.span;
+        for step in path.split(['.', '[']) {
+            let next = match step.strip_suffix(']').map(str::parse::<usize>) {
+                Some(at) => list.zip(at.ok()).and_then(|(list, at)| list.get(at)),
+                None => table.and_then(|table| table.get(step)),
+            };
+            let Some(value) = next else {
+                return span;
+            };
+            span = value.span().into();
+            (table, list) = (value.get_ref().as_table(), value.get_ref().as_array());
+        }
+        span
     }
 
     /// Says of `key`, if it is there, that it is not built yet.
@@ -225,6 +271,12 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn span(&self) -> Span {
         self.span
+    }
+
+    /// The key that it belongs to; that of the list, for an element.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// What it is, as TOML has it.

@@ -57,6 +57,8 @@ impl TickClock {
         let shift = (0..=62).rev().find(|shift| fits(*shift)).unwrap_or(0);
 
         let (factor, exponent) = quotient(amount << shift, period);
+        // Beyond 2^63 units a nanosecond there is no exponent to multiply by; such a quota gets half of that.
+        let exponent = exponent.max(1);
         let before = 64_u8.saturating_sub(exponent);
         TickClock {
             factor,

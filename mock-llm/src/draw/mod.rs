@@ -210,6 +210,12 @@ impl Distribution {
         self.mean
     }
 
+    /// The value, if it is always the same.
+    #[must_use]
+    pub fn as_constant(&self) -> Option<f64> {
+        (self.law == Law::Constant).then_some(self.mean)
+    }
+
     /// One value.
     #[must_use]
     #[inline]

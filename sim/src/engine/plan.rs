@@ -4,10 +4,11 @@ use std::fmt;
 
 use tollgate_core::dice::{Dice, Purpose, RequestDice};
 use tollgate_core::policy::{Class, Facts, Policy, Price, Priority};
-use tollgate_core::time::Nanos;
+use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::{Distribution, OutOfRange};
-use tollgate_mock_llm::model::{AnyBackend, BackendSpec};
+use tollgate_mock_llm::model::{AnyBackend, BackendSpec, FaultSpec};
 
+use crate::scenario::{FaultPlan, incidents};
 use crate::workload::{Call, Workload};
 
 /// One strategy on one scenario; shared by its replications.
@@ -24,6 +25,7 @@ pub struct Plan {
     pub(crate) policy: Policy,
     pub(crate) workload: Workload,
     pub(crate) backends: Vec<BackendSpec>,
+    pub(crate) faults: Vec<FaultPlan>,
     pub(crate) network: Network,
     /// The backend of each endpoint.
     pub(crate) backend_of: Vec<u16>,
@@ -59,6 +61,17 @@ pub enum Delay {
     Constant(Nanos),
     /// Drawn, in seconds.
     Drawn(Distribution),
+}
+
+impl From<&Distribution> for Delay {
+    /// What is drawn in seconds, as cheap as it can be had.
+    fn from(seconds: &Distribution) -> Delay {
+        match seconds.as_constant() {
+            Some(0.0) => Delay::Zero,
+            Some(value) => Delay::Constant(Nanos::from_secs_f64(value)),
+            None => Delay::Drawn(seconds.clone()),
+        }
+    }
 }
 
 impl Delay {
@@ -141,6 +154,7 @@ impl Plan {
             policy,
             workload,
             backends,
+            faults: Vec::new(),
             network: Network::default(),
             backend_of,
             prices,
@@ -172,6 +186,13 @@ impl Plan {
         self
     }
 
+    /// Lets these things go wrong, beside what the backends bring along.
+    #[must_use]
+    pub fn faults(mut self, faults: Vec<FaultPlan>) -> Plan {
+        self.faults = faults;
+        self
+    }
+
     /// Puts this network between the parties.
     #[must_use]
     pub fn network(mut self, network: Network) -> Plan {
@@ -193,10 +214,14 @@ impl Plan {
     }
 
     pub(crate) fn build_backends(&self, dice: Dice) -> Vec<AnyBackend> {
-        let build = |(number, spec): (u64, &BackendSpec)| {
-            AnyBackend::new(spec, dice.branch(number)).expect("a plan holds checked backends")
+        let until = Instant::EPOCH + self.duration.unwrap_or(Nanos::ZERO);
+        let incidents = incidents(&self.faults, self.backends.len(), until, dice);
+        let build = |(number, (spec, incidents)): (u64, (&BackendSpec, Vec<FaultSpec>))| {
+            let mut spec = spec.clone();
+            spec.faults.extend(incidents);
+            AnyBackend::new(&spec, dice.branch(number)).expect("a plan holds checked backends")
         };
-        (1..).zip(&self.backends).map(build).collect()
+        (1..).zip(self.backends.iter().zip(incidents)).map(build).collect()
     }
 
     #[inline]

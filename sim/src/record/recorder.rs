@@ -16,6 +16,7 @@ use super::{
     BackendLoad, Bins, Counts, EndpointRecord, FaultRecord, Latencies, Little, Observer, Record, TenantRecord, Track,
 };
 use crate::engine::Plan;
+use crate::scenario::When;
 use crate::workload::Call;
 
 /// Takes down what happens during a run.
@@ -66,7 +67,7 @@ impl<O: Observer> Recorder<O> {
             endpoints: vec![EndpointRecord::default(); n_endpoints],
             ejections: vec![Ejections::default(); n_endpoints],
             tenants: vec![TenantRecord::default(); plan.workload.tenants().len()],
-            faults: windows(&plan.backends),
+            faults: windows(plan),
             samples: Samples::new(plan.samples),
             little: Little::default(),
         }
@@ -279,9 +280,27 @@ fn worth(price: &Price, usage: Usage) -> f64 {
     (f64::from(usage.input) * price.input + f64::from(usage.output) * price.output) / 1e6
 }
 
-/// The windows of all faults, in order of time.
-fn windows(backends: &[BackendSpec]) -> Vec<FaultRecord> {
-    let of = |backend: &BackendSpec, fault: &FaultSpec| FaultRecord {
+/// The windows of all faults that are stated, in order of time. Drawn ones differ from replication to replication.
+fn windows(plan: &Plan) -> Vec<FaultRecord> {
+    let own = plan
+        .backends
+        .iter()
+        .flat_map(|backend| backend.faults.iter().map(move |fault| (backend, *fault)));
+    let stated = plan.faults.iter().flat_map(|fault| {
+        let spec = match fault.when {
+            When::Once { at, lasts } => Some(FaultSpec {
+                kind: fault.kind,
+                at,
+                lasts,
+            }),
+            When::Drawn { .. } => None,
+        };
+        let backends = fault.backends.iter().map(|at| &plan.backends[*at]);
+        backends
+            .zip(std::iter::repeat(spec))
+            .filter_map(|(backend, spec)| spec.map(|spec| (backend, spec)))
+    });
+    let window = |(backend, fault): (&BackendSpec, FaultSpec)| FaultRecord {
         backend: backend.name.clone(),
         kind: fault.kind.name(),
         start: fault.at,
@@ -292,12 +311,7 @@ fn windows(backends: &[BackendSpec]) -> Vec<FaultRecord> {
         attained: 0,
         e2e: Track::coarse(),
     };
-    let mut list: Vec<FaultRecord> = backends
-        .iter()
-        .flat_map(|backend| backend.faults.iter().map(move |fault| (backend, fault)))
-        .take(MOST_FAULTS)
-        .map(|(backend, fault)| of(backend, fault))
-        .collect();
+    let mut list: Vec<FaultRecord> = own.chain(stated).take(MOST_FAULTS).map(window).collect();
     list.sort_by_key(|fault| (fault.start, fault.end));
     list
 }

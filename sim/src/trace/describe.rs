@@ -104,8 +104,18 @@ impl Trace {
             windows: WINDOWS.iter().map(|seconds| self.burstiness(first, *seconds)).collect(),
             gap_cv,
             gap_shapes,
-            prompt: lengths(self.rows().filter_map(|row| row.prompt).map(std::num::NonZeroU32::get).collect()),
-            output: lengths(self.rows().filter_map(|row| row.output).map(std::num::NonZeroU32::get).collect()),
+            prompt: lengths(
+                self.rows()
+                    .filter_map(|row| row.prompt)
+                    .map(std::num::NonZeroU32::get)
+                    .collect(),
+            ),
+            output: lengths(
+                self.rows()
+                    .filter_map(|row| row.output)
+                    .map(std::num::NonZeroU32::get)
+                    .collect(),
+            ),
             prompt_output_spearman: spearman(&pairs),
             tenants: counts.len(),
             top_tenant_share: counts.first().map(|most| count_of(*most) / count_of(self.len())),
@@ -116,13 +126,23 @@ impl Trace {
 
     fn gaps(&self, stride: usize) -> (Option<f64>, Shapes) {
         let times = || self.rows().map(|row| row.time);
-        let gaps = || times().zip(times().skip(1)).map(|(before, after)| (after - before).as_secs_f64());
+        let gaps = || {
+            times()
+                .zip(times().skip(1))
+                .map(|(before, after)| (after - before).as_secs_f64())
+        };
         let n = count_of(self.len().saturating_sub(1));
         let mean = gaps().sum::<f64>() / n;
         let variance = gaps().map(|gap| (gap - mean) * (gap - mean)).sum::<f64>() / n;
         let cv = (0.0 < mean).then(|| sqrt(variance) / mean);
         let sample: Vec<f64> = gaps().step_by(stride).filter(|gap| 0.0 < *gap).collect();
-        (cv, Shapes { gamma: gamma_shape(&sample), weibull: weibull_shape(&sample) })
+        (
+            cv,
+            Shapes {
+                gamma: gamma_shape(&sample),
+                weibull: weibull_shape(&sample),
+            },
+        )
     }
 
     fn burstiness(&self, first: Nanos, seconds: u32) -> Burstiness {
@@ -173,22 +193,38 @@ impl Trace {
 fn for_90_percent(counts: &[usize]) -> Option<usize> {
     let all: usize = counts.iter().sum();
     let mut sum = 0;
-    counts.iter().position(|count| {
-        sum += count;
-        all * 9 <= sum * 10
-    }).map(|index| index + 1)
+    counts
+        .iter()
+        .position(|count| {
+            sum += count;
+            all * 9 <= sum * 10
+        })
+        .map(|index| index + 1)
 }
 
 fn lengths(mut values: Vec<u32>) -> Option<Lengths> {
     let mean = mean(values.iter().map(|value| f64::from(*value)))?;
     values.sort_unstable();
     let at = |percent: usize| values[(values.len() * percent).div_ceil(100) - 1];
-    Some(Lengths { mean, p50: at(50), p90: at(90), p95: at(95), p99: at(99), max: at(100) })
+    Some(Lengths {
+        mean,
+        p50: at(50),
+        p90: at(90),
+        p95: at(95),
+        p99: at(99),
+        max: at(100),
+    })
 }
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "calls       {} in {:.1} s, {} a second", self.calls, self.duration_seconds, shown(self.rate, 3))?;
+        writeln!(
+            f,
+            "calls       {} in {:.1} s, {} a second",
+            self.calls,
+            self.duration_seconds,
+            shown(self.rate, 3)
+        )?;
         writeln!(
             f,
             "gaps        cv {}, gamma shape {}, Weibull shape {} (1 is Poisson, below 1 bursty)",
@@ -209,18 +245,35 @@ impl fmt::Display for Description {
         )?;
         for (name, lengths) in [("prompt", &self.prompt), ("output", &self.output)] {
             match lengths {
-                Some(Lengths { mean, p50, p90, p95, p99, max }) => {
-                    writeln!(f, "  {name:<10}{mean:>10.1} {p50:>8} {p90:>8} {p95:>8} {p99:>8} {max:>8}")?;
+                Some(Lengths {
+                    mean,
+                    p50,
+                    p90,
+                    p95,
+                    p99,
+                    max,
+                }) => {
+                    writeln!(
+                        f,
+                        "  {name:<10}{mean:>10.1} {p50:>8} {p90:>8} {p95:>8} {p99:>8} {max:>8}"
+                    )?;
                 }
                 None => writeln!(f, "  {name:<10}{:>10}", "not told")?,
             }
         }
-        write!(f, "            rank correlation {}", shown(self.prompt_output_spearman, 2))?;
+        write!(
+            f,
+            "            rank correlation {}",
+            shown(self.prompt_output_spearman, 2)
+        )?;
         if self.tenants != 0 {
             let top = self.top_tenant_share.map(|share| share * 100.0);
             let most = self.tenants_for_90_percent.unwrap_or(self.tenants);
-            let (n, top) = (self.tenants, shown(top, 0));
-            write!(f, "\ntenants     {n}; the busiest makes {top} % of the calls, {most} make 90 %")?;
+            let (n, top) = (self.tenants, shown(top, 1));
+            write!(
+                f,
+                "\ntenants     {n}; the busiest makes {top} % of the calls, {most} make 90 %"
+            )?;
         }
         if self.models != 0 {
             write!(f, "\nmodels      {}", self.models)?;

@@ -7,17 +7,16 @@ use std::path::{Path, PathBuf};
 
 /// Why a trace cannot be used: where, what stands there, and what to do.
 #[derive(Debug)]
-pub struct TraceError {
-    /// The file.
-    pub file: PathBuf,
-    /// The line, from 1; none if the whole file is meant.
-    pub line: Option<u64>,
-    /// The name of the column.
-    pub column: Option<String>,
-    /// What stands there, cut to a readable length.
-    pub text: Option<String>,
-    /// What is wrong with it.
-    pub cause: TraceCause,
+pub struct TraceError(Box<Report>);
+
+/// On the heap, so that a result is as small as its success.
+#[derive(Debug)]
+struct Report {
+    file: PathBuf,
+    line: Option<u64>,
+    column: Option<String>,
+    text: Option<String>,
+    cause: TraceCause,
 }
 
 /// What is wrong.
@@ -101,35 +100,65 @@ pub enum TraceCause {
 
 impl TraceError {
     pub(crate) fn of_file(file: &Path, cause: TraceCause) -> TraceError {
-        TraceError {
+        TraceError(Box::new(Report {
             file: file.to_owned(),
             line: None,
             column: None,
             text: None,
             cause,
-        }
+        }))
     }
 
     pub(crate) fn at_line(file: &Path, line: u64, cause: TraceCause) -> TraceError {
-        TraceError {
-            line: Some(line),
-            ..TraceError::of_file(file, cause)
-        }
+        TraceError::of_file(file, cause).with_line(Some(line))
     }
 
     pub(crate) fn in_column(file: &Path, line: u64, column: &str, text: &[u8], cause: TraceCause) -> TraceError {
-        let column = Some(column.to_owned());
-        TraceError {
-            column,
-            text: Some(excerpt(text)),
-            ..TraceError::at_line(file, line, cause)
-        }
+        let mut error = TraceError::at_line(file, line, cause);
+        error.0.column = Some(column.to_owned());
+        error.0.text = Some(excerpt(text));
+        error
+    }
+
+    pub(crate) fn with_line(mut self, line: Option<u64>) -> TraceError {
+        self.0.line = line;
+        self
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.0.file
+    }
+
+    /// The line, from 1; none if the whole file is meant.
+    #[must_use]
+    pub fn line(&self) -> Option<u64> {
+        self.0.line
+    }
+
+    /// The name of the column.
+    #[must_use]
+    pub fn column(&self) -> Option<&str> {
+        self.0.column.as_deref()
+    }
+
+    /// What stands there, cut to a readable length.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.0.text.as_deref()
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn cause(&self) -> &TraceCause {
+        &self.0.cause
     }
 
     /// What to do about it, in one sentence.
     #[must_use]
     pub fn help(&self) -> String {
-        match &self.cause {
+        match &self.0.cause {
             TraceCause::Io(_) => "check the path and the permissions".to_owned(),
             TraceCause::Directory => "name a file in it".to_owned(),
             TraceCause::EmptyFile => "the file is empty: was the download or the export cut off?".to_owned(),
@@ -152,9 +181,11 @@ impl TraceError {
             TraceCause::NotJson(_) => {
                 "each line is one object with \"timestamp\" (ms), \"input_length\" and \"output_length\"".to_owned()
             }
-            TraceCause::Missing | TraceCause::NotANumber | TraceCause::Negative | TraceCause::TooLarge { .. } | TraceCause::OutOfRange { .. } => {
-                "correct or remove the line".to_owned()
-            }
+            TraceCause::Missing
+            | TraceCause::NotANumber
+            | TraceCause::Negative
+            | TraceCause::TooLarge { .. }
+            | TraceCause::OutOfRange { .. } => "correct or remove the line".to_owned(),
             TraceCause::NotATime => {
                 "times are seconds, as in 12.5, or dates, as in 2023-11-16 18:15:46.68 or 2024-05-10T00:00:00Z"
                     .to_owned()
@@ -204,24 +235,24 @@ impl fmt::Display for TraceCause {
 
 impl fmt::Display for TraceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
+        write!(f, "{}", self.file().display())?;
+        if let Some(line) = self.line() {
             write!(f, ":{line}")?;
         }
         f.write_str(": ")?;
-        if let Some(column) = &self.column {
+        if let Some(column) = self.column() {
             write!(f, "column `{column}`: ")?;
         }
-        if let Some(text) = &self.text {
+        if let Some(text) = self.text() {
             write!(f, "{text:?}: ")?;
         }
-        write!(f, "{}\nhelp: {}", self.cause, self.help())
+        write!(f, "{}\nhelp: {}", self.cause(), self.help())
     }
 }
 
 impl Error for TraceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
+        match &self.0.cause {
             TraceCause::Io(error) => Some(error),
             TraceCause::Directory
             | TraceCause::EmptyFile

@@ -87,7 +87,10 @@ impl Expansion {
             let line = record.position().map_or(0, csv::Position::line);
             rows += 1;
             if MAX_TABLE < rows {
-                let cause = TraceCause::TooMany { what: "rows of rates", most: MAX_TABLE };
+                let cause = TraceCause::TooMany {
+                    what: "rows of rates",
+                    most: MAX_TABLE,
+                };
                 return Err(TraceError::at_line(file, line, cause));
             }
             let text = |field: usize| record.get(field).unwrap_or_default();
@@ -105,24 +108,39 @@ impl Expansion {
                 b"Weibull" => Gaps::weibull(number(shape, 0.06, 2e3)?),
                 _ => return Err(bad(pattern, TraceCause::NotAPattern)),
             };
-            let number = names.tenants.number(text(client), MAX_TENANTS).map_err(|_| bad(client, TraceCause::NotUtf8))?;
+            let number = names
+                .tenants
+                .number(text(client), MAX_TENANTS)
+                .map_err(|_| bad(client, TraceCause::NotUtf8))?;
             let number = usize::try_from(number).unwrap_or(usize::MAX);
             if clients.len() <= number {
                 clients.resize_with(number + 1, Client::default);
             }
             starts.push(start);
             if 0.0 < calls_per_sec {
-                clients[number].windows.push(Window { start, rate: calls_per_sec, gaps, line });
+                clients[number].windows.push(Window {
+                    start,
+                    rate: calls_per_sec,
+                    gaps,
+                    line,
+                });
             }
         }
         let bytes = csv.position().byte();
         let window = window_length(starts);
-        let mut expansion = Expansion { clients, next: BinaryHeap::new(), window, bytes };
+        let mut expansion = Expansion {
+            clients,
+            next: BinaryHeap::new(),
+            window,
+            bytes,
+        };
         for number in 0..expansion.clients.len() {
             let client = &mut expansion.clients[number];
             client.windows.sort_by_key(|window| window.start);
             if let Some(first) = client.windows.first() {
-                client.left = first.gaps.residual(&mut dice(number).request(0).roll(Purpose::Trace, 1));
+                client.left = first
+                    .gaps
+                    .residual(&mut dice(number).request(0).roll(Purpose::Trace, 1));
             }
             expansion.schedule(number);
         }
@@ -133,7 +151,10 @@ impl Expansion {
         let Reverse((at, number)) = self.next.pop()?;
         let line = self.clients[number].line;
         self.schedule(number);
-        let row = TraceRow { tenant: u32::try_from(number).ok(), ..TraceRow::default() };
+        let row = TraceRow {
+            tenant: u32::try_from(number).ok(),
+            ..TraceRow::default()
+        };
         Some(Raw { at, line, row })
     }
 
@@ -173,17 +194,26 @@ impl Client {
 impl Gaps {
     fn exponential() -> Gaps {
         let law = Distribution::exponential(1.0).expect("1 is positive");
-        Gaps { shape: Shape::Exponential, law }
+        Gaps {
+            shape: Shape::Exponential,
+            law,
+        }
     }
 
     fn gamma(shape: f64) -> Gaps {
         let law = Distribution::gamma(1.0, pow(shape, -0.5)).expect("the reader bounds shapes");
-        Gaps { shape: Shape::Gamma(shape), law }
+        Gaps {
+            shape: Shape::Gamma(shape),
+            law,
+        }
     }
 
     fn weibull(shape: f64) -> Gaps {
         let law = Distribution::weibull_shape_scale(shape, 1.0).expect("the reader bounds shapes");
-        Gaps { shape: Shape::Weibull(shape), law }
+        Gaps {
+            shape: Shape::Weibull(shape),
+            law,
+        }
     }
 
     fn sample(&self, rng: &mut Rng) -> f64 {
@@ -196,15 +226,17 @@ impl Gaps {
         match self.shape {
             // The exponential has no memory.
             Shape::Exponential => self.sample(rng),
-            Shape::Gamma(shape) => share * gamma(shape + 1.0, rng) / shape,
-            Shape::Weibull(shape) => share * pow(gamma(1.0 + 1.0 / shape, rng), 1.0 / shape) / self.law.mean(),
+            Shape::Gamma(k) => share * gamma(k + 1.0, rng) / k,
+            Shape::Weibull(k) => share * pow(gamma(1.0 + 1.0 / k, rng), 1.0 / k) / self.law.mean(),
         }
     }
 }
 
 /// A gamma draw of scale 1 and a shape of more than 1.
 fn gamma(shape: f64, rng: &mut Rng) -> f64 {
-    Distribution::gamma(shape, pow(shape, -0.5)).expect("shapes are bounded").sample(rng)
+    Distribution::gamma(shape, pow(shape, -0.5))
+        .expect("shapes are bounded")
+        .sample(rng)
 }
 
 /// The shortest distance of two windows.

@@ -10,7 +10,7 @@ use crate::workload::arrivals::count;
 pub(crate) fn gamma_shape(gaps: &[f64]) -> Option<f64> {
     let mean = mean(gaps.iter().copied())?;
     let spread = ln(mean) - mean_ln(gaps)?;
-    if spread <= 1e-12 {
+    if spread <= 1e-6 {
         return None;
     }
     let mut shape = (3.0 - spread + sqrt((spread - 3.0) * (spread - 3.0) + 24.0 * spread)) / (12.0 * spread);
@@ -31,7 +31,7 @@ pub(crate) fn gamma_shape(gaps: &[f64]) -> Option<f64> {
 
 /// The shape of a Weibull distribution that makes `gaps`, all positive, most likely; none if they do not vary.
 ///
-/// The likelihood equation has one root (McCool 1970); found by bisection on its logarithm.
+/// The likelihood equation has one root (Cohen 1965); found by bisection on its logarithm.
 pub(crate) fn weibull_shape(gaps: &[f64]) -> Option<f64> {
     let mean_ln = mean_ln(gaps)?;
     let longest = gaps.iter().copied().fold(0.0, f64::max);
@@ -153,12 +153,23 @@ mod tests {
         let mut rng = Rng::new(4);
         for shape in [0.25, 1.0, 4.0] {
             let law = Distribution::gamma(2.0, 1.0 / sqrt(shape)).expect("possible");
-            let gaps: Vec<f64> = (0..200_000).map(|_| law.sample(&mut rng)).filter(|gap| 0.0 < *gap).collect();
+            let gaps: Vec<f64> = (0..200_000)
+                .map(|_| law.sample(&mut rng))
+                .filter(|gap| 0.0 < *gap)
+                .collect();
             // Five standard errors of the estimate, which is about sqrt(2 / n) of the shape or less.
-            close(gamma_shape(&gaps).expect("varies"), shape, 5.0 * shape * sqrt(2.0 / 200_000.0));
+            close(
+                gamma_shape(&gaps).expect("varies"),
+                shape,
+                5.0 * shape * sqrt(2.0 / 200_000.0),
+            );
             let law = Distribution::weibull_shape_scale(shape, 3.0).expect("possible");
             let gaps: Vec<f64> = (0..200_000).map(|_| law.sample(&mut rng)).collect();
-            close(weibull_shape(&gaps).expect("varies"), shape, 5.0 * shape * 0.78 / sqrt(200_000.0));
+            close(
+                weibull_shape(&gaps).expect("varies"),
+                shape,
+                5.0 * shape * 0.78 / sqrt(200_000.0),
+            );
         }
     }
 
@@ -176,7 +187,11 @@ mod tests {
         let falling: Vec<(u32, u32)> = (0..100).map(|x| (x, 1000 - x)).collect();
         close(spearman(&falling).expect("varies"), -1.0, 1e-12);
         // By hand: ranks 0, 1.5, 1.5, 3 against 0, 2, 1, 3.
-        close(spearman(&[(1, 1), (2, 3), (2, 2), (3, 4)]).expect("varies"), 4.5 / sqrt(4.5 * 5.0), 1e-12);
+        close(
+            spearman(&[(1, 1), (2, 3), (2, 2), (3, 4)]).expect("varies"),
+            4.5 / sqrt(4.5 * 5.0),
+            1e-12,
+        );
         assert_eq!(spearman(&[(1, 1), (1, 2)]), None);
     }
 }

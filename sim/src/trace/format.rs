@@ -12,7 +12,7 @@ pub enum Format {
     Azure,
     /// Mooncake: lines of JSON, or CSV, with `timestamp` (ms), `input_length`, `output_length`.
     ///
-    /// A trace whose timestamps all lie on a grid of 3 s gets a uniform jitter of 0 to 3 s, the same at every reading.
+    /// A trace whose timestamps lie on a grid of 3 s (to the millisecond) gets a uniform jitter of 0 to 3 s, the same at every reading.
     Mooncake,
     /// `BurstGPT`: `Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type`.
     Burstgpt,

@@ -71,7 +71,11 @@ fn stream(
     while let Some(row) = reader.next() {
         out.write(&row?, reader.tenants(), reader.models())?;
         if out.rows.is_multiple_of(STRIDE) {
-            progress(Progress { rows: out.rows, bytes: reader.bytes(), of });
+            progress(Progress {
+                rows: out.rows,
+                bytes: reader.bytes(),
+                of,
+            });
         }
     }
     if out.rows == 0 {
@@ -117,7 +121,14 @@ impl<'a> Output<'a> {
         let names = optional.filter_map(|(name, is_told)| is_told.then_some(name));
         csv.write_record(["time", "prompt", "output"].into_iter().chain(names))
             .map_err(|error| failed(error.into()))?;
-        Ok(Output { csv, to, columns, text: String::new(), rows: 0, last: Nanos::ZERO })
+        Ok(Output {
+            csv,
+            to,
+            columns,
+            text: String::new(),
+            rows: 0,
+            last: Nanos::ZERO,
+        })
     }
 
     fn write(&mut self, row: &TraceRow, tenants: &[String], models: &[String]) -> Result<(), TraceError> {
@@ -146,7 +157,8 @@ impl<'a> Output<'a> {
             self.number(row.max_tokens.map(u32::from))?;
         }
         if stream {
-            self.csv.write_field(row.stream.map_or("", |stream| if stream { "true" } else { "false" }))?;
+            self.csv
+                .write_field(row.stream.map_or("", |stream| if stream { "true" } else { "false" }))?;
         }
         self.csv.write_record(None::<&[u8]>)
     }
@@ -163,7 +175,12 @@ impl<'a> Output<'a> {
         let failed = |error| TraceError::of_file(self.to, TraceCause::Io(error));
         let mut file = self.csv.into_inner().map_err(|error| failed(error.into_error()))?;
         file.flush().map_err(failed)?;
-        Ok(Imported { format, rows: self.rows, tenants, duration: self.last })
+        Ok(Imported {
+            format,
+            rows: self.rows,
+            tenants,
+            duration: self.last,
+        })
     }
 }
 

@@ -42,11 +42,26 @@ const SERVEGEN: &[&str] = &["client", "timestamp", "rate", "pattern", "shape", "
 /// In the order of trial: the more particular first.
 fn known() -> [Known; 5] {
     [
-        Known { format: Format::Tollgate, required: &["time", "prompt", "output"] },
-        Known { format: Format::Azure, required: &["TIMESTAMP", "ContextTokens", "GeneratedTokens"] },
-        Known { format: Format::Mooncake, required: &["timestamp", "input_length", "output_length"] },
-        Known { format: Format::Burstgpt, required: &["Timestamp", "Model", "Request tokens", "Response tokens"] },
-        Known { format: Format::Servegen, required: SERVEGEN },
+        Known {
+            format: Format::Tollgate,
+            required: &["time", "prompt", "output"],
+        },
+        Known {
+            format: Format::Azure,
+            required: &["TIMESTAMP", "ContextTokens", "GeneratedTokens"],
+        },
+        Known {
+            format: Format::Mooncake,
+            required: &["timestamp", "input_length", "output_length"],
+        },
+        Known {
+            format: Format::Burstgpt,
+            required: &["Timestamp", "Model", "Request tokens", "Response tokens"],
+        },
+        Known {
+            format: Format::Servegen,
+            required: SERVEGEN,
+        },
     ]
 }
 
@@ -54,25 +69,54 @@ fn known() -> [Known; 5] {
 pub(crate) fn recognize(file: &Path, header: &[String]) -> Result<Format, TraceError> {
     let mut tried = Vec::new();
     for candidate in known() {
-        let missing: Vec<String> =
-            candidate.required.iter().filter(|name| position(header, name).is_none()).map(|&name| name.to_owned()).collect();
+        let missing: Vec<String> = candidate
+            .required
+            .iter()
+            .filter(|name| position(header, name).is_none())
+            .map(|&name| name.to_owned())
+            .collect();
         if missing.is_empty() {
             return Ok(candidate.format);
         }
         tried.push((candidate.format.name(), missing));
     }
-    Err(TraceError::at_line(file, 1, TraceCause::UnknownFormat { found: header.to_vec(), tried }))
+    Err(TraceError::at_line(
+        file,
+        1,
+        TraceCause::UnknownFormat {
+            found: header.to_vec(),
+            tried,
+        },
+    ))
 }
 
 impl Layout {
     /// Where `format`, which is neither [`Format::Auto`] nor [`Format::Servegen`], finds its columns in `header`.
     pub(crate) fn new(file: &Path, format: &Format, header: &[String]) -> Result<Layout, TraceError> {
         let (columns, kind, from_first, sparse) = match format {
-            Format::Azure => (columns("TIMESTAMP", "ContextTokens", "GeneratedTokens"), Time::Date, true, false),
-            Format::Mooncake => (columns("timestamp", "input_length", "output_length"), Time::Millis, false, false),
+            Format::Azure => (
+                columns("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
+                Time::Date,
+                true,
+                false,
+            ),
+            Format::Mooncake => (
+                columns("timestamp", "input_length", "output_length"),
+                Time::Millis,
+                false,
+                false,
+            ),
             Format::Burstgpt => {
                 let named = columns("Timestamp", "Request tokens", "Response tokens");
-                (Columns { model: Some("Model".to_owned()), ..named }, Time::Seconds, false, false)
+                (
+                    Columns {
+                        model: Some("Model".to_owned()),
+                        ..named
+                    },
+                    Time::Seconds,
+                    false,
+                    false,
+                )
             }
             Format::Csv(columns) => (columns.clone(), Time::Any, true, false),
             Format::Auto | Format::Servegen | Format::Tollgate => {
@@ -106,7 +150,12 @@ impl Layout {
 
 fn columns(time: &str, prompt: &str, output: &str) -> Columns {
     let named = |name: &str| Some(name.to_owned());
-    Columns { time: time.to_owned(), prompt: named(prompt), output: named(output), ..Columns::default() }
+    Columns {
+        time: time.to_owned(),
+        prompt: named(prompt),
+        output: named(output),
+        ..Columns::default()
+    }
 }
 
 /// The position of the column `name`, or an error that names the nearest.
@@ -118,7 +167,11 @@ pub(crate) fn require(file: &Path, header: &[String], name: &str) -> Result<usiz
             .filter(|(distance, column)| *distance <= column.chars().count().max(name.chars().count()) / 2)
             .min_by_key(|(distance, _)| *distance)
             .map(|(_, column)| column.clone());
-        let cause = TraceCause::MissingColumn { name: name.to_owned(), found: header.to_vec(), nearest };
+        let cause = TraceCause::MissingColumn {
+            name: name.to_owned(),
+            found: header.to_vec(),
+            nearest,
+        };
         TraceError::at_line(file, 1, cause)
     })
 }

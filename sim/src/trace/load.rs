@@ -43,15 +43,15 @@ impl Trace {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Trace, TraceError> {
         let reader = TraceReader::open(file, options)?;
-        if options.sort { sorted(file, reader, options, progress) } else { in_order(file, reader, progress) }
+        if options.sort {
+            sorted(file, reader, options, progress)
+        } else {
+            in_order(file, reader, progress)
+        }
     }
 }
 
-fn in_order(
-    file: &Path,
-    mut reader: TraceReader,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Trace, TraceError> {
+fn in_order(file: &Path, mut reader: TraceReader, progress: &mut dyn FnMut(Progress)) -> Result<Trace, TraceError> {
     let mut trace = Trace::with_capacity(0);
     while let Some(row) = reader.next() {
         trace.push(&row?);
@@ -96,12 +96,19 @@ fn step(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), TraceError> {
     if MAX_ROWS < trace.len() {
-        let cause = TraceCause::TooMany { what: "rows", most: widened(MAX_ROWS) };
+        let cause = TraceCause::TooMany {
+            what: "rows",
+            most: widened(MAX_ROWS),
+        };
         return Err(TraceError::of_file(file, cause));
     }
     if trace.len().is_multiple_of(STRIDE) {
         let of = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
-        let now = Progress { rows: widened(trace.len()), bytes: reader.bytes(), of };
+        let now = Progress {
+            rows: widened(trace.len()),
+            bytes: reader.bytes(),
+            of,
+        };
         if trace.len() == STRIDE {
             reserve(trace, now);
         }
@@ -114,7 +121,9 @@ fn step(
 fn reserve(trace: &mut Trace, now: Progress) {
     if 0 < now.bytes && now.bytes <= now.of {
         let expected = u128::from(now.rows) * u128::from(now.of) / u128::from(now.bytes);
-        let expected = usize::try_from(expected + expected / 64).unwrap_or(MAX_ROWS).min(MAX_ROWS);
+        let expected = usize::try_from(expected + expected / 64)
+            .unwrap_or(MAX_ROWS)
+            .min(MAX_ROWS);
         trace.reserve(expected.saturating_sub(trace.len()));
     }
 }

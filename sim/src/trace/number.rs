@@ -10,11 +10,12 @@ use crate::workload::MAX_TOKENS;
 /// Exponents are read as floating point.
 pub(crate) fn decimal(text: &[u8], digits: u32) -> Result<i64, TraceCause> {
     let text = text.trim_ascii();
+    if text.is_empty() {
+        return Err(TraceCause::Missing);
+    }
     let (negative, unsigned) = match text {
-        [] => return Err(TraceCause::Missing),
         [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
     };
     let mut value: i64 = 0;
     let mut fraction: Option<u32> = None;
@@ -29,7 +30,10 @@ pub(crate) fn decimal(text: &[u8], digits: u32) -> Result<i64, TraceCause> {
                     None => {}
                 }
                 let digit = i64::from(byte - b'0');
-                value = value.checked_mul(10).and_then(|value| value.checked_add(digit)).ok_or(too_large(digits))?;
+                value = value
+                    .checked_mul(10)
+                    .and_then(|value| value.checked_add(digit))
+                    .ok_or(too_large(digits))?;
             }
             b'.' if fraction.is_none() => fraction = Some(0),
             _ => return floating(text, digits),
@@ -39,7 +43,10 @@ pub(crate) fn decimal(text: &[u8], digits: u32) -> Result<i64, TraceCause> {
         return Err(TraceCause::NotANumber);
     }
     let missing = digits - fraction.unwrap_or(0);
-    let value = 10_i64.checked_pow(missing).and_then(|power| value.checked_mul(power)).ok_or(too_large(digits))?;
+    let value = 10_i64
+        .checked_pow(missing)
+        .and_then(|power| value.checked_mul(power))
+        .ok_or(too_large(digits))?;
     Ok(if negative { -value } else { value })
 }
 
@@ -54,7 +61,9 @@ fn floating(text: &[u8], digits: u32) -> Result<i64, TraceCause> {
 }
 
 fn too_large(digits: u32) -> TraceCause {
-    TraceCause::TooLarge { most: i64::MAX.unsigned_abs() / 10_u64.pow(digits) }
+    TraceCause::TooLarge {
+        most: i64::MAX.unsigned_abs() / 10_u64.pow(digits),
+    }
 }
 
 /// A finite number.
@@ -83,13 +92,19 @@ pub(crate) fn tokens_of(value: f64) -> Result<NonZeroU32, TraceCause> {
     if value < 0.0 {
         return Err(TraceCause::Negative);
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is bounded below")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and is bounded below"
+    )]
     bounded((value + 0.5) as u32)
 }
 
 fn bounded(value: u32) -> Result<NonZeroU32, TraceCause> {
     if MAX_TOKENS < value {
-        return Err(TraceCause::TooLarge { most: u64::from(MAX_TOKENS) });
+        return Err(TraceCause::TooLarge {
+            most: u64::from(MAX_TOKENS),
+        });
     }
     Ok(NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN))
 }
@@ -120,7 +135,10 @@ fn parse_date(text: &[u8]) -> Option<i64> {
         Some(digits.iter().fold(0, |value, byte| value * 10 + i64::from(byte - b'0')))
     };
     let separators = [(4, b"-"), (7, b"-"), (13, b":"), (16, b":")];
-    if separators.iter().any(|(at, expected)| text.get(*at) != expected.first()) {
+    if separators
+        .iter()
+        .any(|(at, expected)| text.get(*at) != expected.first())
+    {
         return None;
     }
     if !matches!(text.get(10), Some(b' ' | b'T' | b't')) {
@@ -137,7 +155,11 @@ fn parse_date(text: &[u8]) -> Option<i64> {
         _ => 0,
     };
     let (fraction, zone) = rest.split_at(fraction_len);
-    let nanos = if 1 < fraction_len { decimal(fraction, 9).ok()? } else { 0 };
+    let nanos = if 1 < fraction_len {
+        decimal(fraction, 9).ok()?
+    } else {
+        0
+    };
     let east = match zone {
         [] | [b'Z' | b'z'] => 0,
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
@@ -153,7 +175,11 @@ fn parse_date(text: &[u8]) -> Option<i64> {
 
 /// Days from the first of January 1970 in the Gregorian calendar, counting years from March so that leap days come last.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+    let (year, month) = if month < 3 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
     let leap_days = year / 4 - year / 100 + year / 400;
     365 * year + leap_days + (153 * month + 2) / 5 + day - 719_469
 }
@@ -178,7 +204,18 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", ".", "-", "nan", "inf", "1e400", "12a", "1.2.3", "99999999999999999999", "\u{663}"] {
+        for text in [
+            "",
+            ".",
+            "-",
+            "nan",
+            "inf",
+            "1e400",
+            "12a",
+            "1.2.3",
+            "99999999999999999999",
+            "\u{663}",
+        ] {
             assert!(decimal(text.as_bytes(), 9).is_err(), "{text}");
         }
     }
@@ -207,7 +244,13 @@ mod tests {
         ] {
             assert_eq!(date(text.as_bytes()).expect(text), expected, "{text}");
         }
-        for text in ["", "2023-13-01 00:00:00", "2023-11-16", "2023/11/16 18:15:46", "2023-11-16 18:15:46 CET"] {
+        for text in [
+            "",
+            "2023-13-01 00:00:00",
+            "2023-11-16",
+            "2023/11/16 18:15:46",
+            "2023-11-16 18:15:46 CET",
+        ] {
             assert!(date(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -77,7 +77,10 @@ impl Packed {
 impl Trace {
     /// Begins a trace with room for `rows`.
     pub(crate) fn with_capacity(rows: usize) -> Trace {
-        Trace { rows: Vec::with_capacity(rows), ..Trace::default() }
+        Trace {
+            rows: Vec::with_capacity(rows),
+            ..Trace::default()
+        }
     }
 
     pub(crate) fn push(&mut self, row: &TraceRow) {
@@ -108,7 +111,11 @@ impl Trace {
 
     pub(crate) fn finish(mut self, tenants: Vec<String>, models: Vec<String>) -> Trace {
         self.rows.shrink_to_fit();
-        Trace { tenants, models, ..self }
+        Trace {
+            tenants,
+            models,
+            ..self
+        }
     }
 
     /// The number of calls.
@@ -131,6 +138,7 @@ impl Trace {
     }
 
     /// Every call, in order of time.
+    #[must_use]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = TraceRow> + '_ {
         self.rows.iter().map(|packed| packed.row())
     }

@@ -37,8 +37,8 @@ pub struct TraceReader {
     ahead: VecDeque<Raw>,
     /// Rows whose jitter may still put them behind later ones, by time, then number.
     pending: BinaryHeap<Reverse<Jittered>>,
-    /// Nanoseconds between the instants of a coarse clock; zero if it is not coarse.
-    grid: i64,
+    /// Whether all instants lie on a grid.
+    is_coarse: bool,
     drawn: u64,
     before: Option<(i64, u64)>,
     origin: Option<i64>,
@@ -61,8 +61,9 @@ struct Jittered {
     raw: Raw,
 }
 
-/// The grid of Mooncake's conversation trace.
+/// The grid of Mooncake's conversation trace, and how far its rounding to milliseconds strays.
 const GRID: i64 = 3_000_000_000;
+const STRAY: i64 = 1_000_000;
 /// Rows to look at for a grid.
 const AHEAD: usize = 64;
 
@@ -85,7 +86,7 @@ impl TraceReader {
             names,
             ahead: VecDeque::new(),
             pending: BinaryHeap::new(),
-            grid: 0,
+            is_coarse: false,
             drawn: 0,
             before: None,
             origin: None,
@@ -141,8 +142,8 @@ impl TraceReader {
                 None => break,
             }
         }
-        if self.ahead.iter().all(|raw| raw.at % GRID == 0) {
-            self.grid = GRID;
+        if self.ahead.iter().all(|raw| on_grid(raw.at).is_some()) {
+            self.is_coarse = true;
         }
         Ok(())
     }
@@ -157,18 +158,26 @@ impl TraceReader {
     }
 
     fn jittered(&mut self, raw: Raw) -> Raw {
-        if self.grid == 0 {
-            return raw;
-        }
-        let mut rng = Dice::new(0).request(self.drawn).roll(Purpose::Trace, 0);
+        let number = self.drawn;
         self.drawn += 1;
-        let jitter = rng.below(self.grid.unsigned_abs());
-        Raw { at: raw.at.saturating_add(i64::try_from(jitter).expect("below the grid")), ..raw }
+        match on_grid(raw.at) {
+            Some(at) if self.is_coarse => {
+                let jitter = Dice::new(0)
+                    .request(number)
+                    .roll(Purpose::Trace, 0)
+                    .below(GRID.unsigned_abs());
+                Raw {
+                    at: at.saturating_add(i64::try_from(jitter).expect("below the grid")),
+                    ..raw
+                }
+            }
+            Some(_) | None => raw,
+        }
     }
 
     /// The next row in order of time.
     fn next_sorted(&mut self) -> Option<Result<Raw, TraceError>> {
-        if self.grid == 0 {
+        if !self.is_coarse {
             return self.next_in_order();
         }
         loop {
@@ -225,15 +234,34 @@ impl TraceReader {
     }
 }
 
+/// The point of the grid that `at` is a rounding of.
+fn on_grid(at: i64) -> Option<i64> {
+    let above = at.rem_euclid(GRID);
+    if above <= STRAY {
+        Some(at - above)
+    } else if GRID - STRAY <= above {
+        at.checked_add(GRID - above)
+    } else {
+        None
+    }
+}
+
 /// How long after `origin` nanoseconds `at` is; none if before.
 pub(crate) fn since(at: i64, origin: i64) -> Option<Nanos> {
-    u64::try_from(i128::from(at) - i128::from(origin)).ok().map(Nanos::from_nanos)
+    u64::try_from(i128::from(at) - i128::from(origin))
+        .ok()
+        .map(Nanos::from_nanos)
 }
 
 pub(crate) fn negative(file: &Path, raw: &Raw) -> TraceError {
     let secs = -Nanos::from_nanos(raw.at.unsigned_abs()).as_secs_f64();
-    let error = TraceError::at_line(file, raw.line, TraceCause::Negative);
-    TraceError { column: Some("time".to_owned()), text: Some(secs.to_string()), ..error }
+    TraceError::in_column(
+        file,
+        raw.line,
+        "time",
+        secs.to_string().as_bytes(),
+        TraceCause::Negative,
+    )
 }
 
 impl Iterator for TraceReader {
@@ -259,7 +287,10 @@ impl Iterator for TraceReader {
 
 impl fmt::Debug for TraceReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TraceReader").field("file", &self.file).field("format", &self.format).finish_non_exhaustive()
+        f.debug_struct("TraceReader")
+            .field("file", &self.file)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
     }
 }
 

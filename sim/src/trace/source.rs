@@ -26,8 +26,18 @@ pub(crate) struct Raw {
 /// The rows of a file in its own order.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Csv { csv: csv::Reader<File>, record: csv::ByteRecord, layout: Layout, header: Vec<String> },
-    Json { lines: BufReader<File>, buffer: Vec<u8>, line: u64, bytes: u64 },
+    Csv {
+        csv: csv::Reader<File>,
+        record: csv::ByteRecord,
+        layout: Layout,
+        header: Vec<String>,
+    },
+    Json {
+        lines: BufReader<File>,
+        buffer: Vec<u8>,
+        line: u64,
+        bytes: u64,
+    },
     Rates(Box<Expansion>),
 }
 
@@ -61,34 +71,69 @@ impl Source {
         let is_json = start.trim_ascii_start().first() == Some(&b'{');
         if is_json && matches!(format, Format::Auto | Format::Mooncake) {
             let lines = BufReader::with_capacity(1 << 16, handle);
-            return Ok((Source::Json { lines, buffer: Vec::new(), line: 0, bytes: 0 }, Format::Mooncake));
+            return Ok((
+                Source::Json {
+                    lines,
+                    buffer: Vec::new(),
+                    line: 0,
+                    bytes: 0,
+                },
+                Format::Mooncake,
+            ));
         }
         let mut csv = csv::ReaderBuilder::new().buffer_capacity(1 << 16).from_reader(handle);
         let header: Vec<String> = match csv.byte_headers() {
-            Ok(header) => header.iter().map(column_name).collect::<Option<_>>().ok_or(fail(TraceCause::NotUtf8))?,
+            Ok(header) => header
+                .iter()
+                .map(column_name)
+                .collect::<Option<_>>()
+                .ok_or(fail(TraceCause::NotUtf8))?,
             Err(error) => return Err(of_csv(file, error)),
         };
         let format = match format {
             Format::Auto => recognize(file, &header)?,
-            stated => stated.clone(),
+            Format::Azure
+            | Format::Mooncake
+            | Format::Burstgpt
+            | Format::Servegen
+            | Format::Tollgate
+            | Format::Csv(_) => format.clone(),
         };
         if format == Format::Servegen {
             let expansion = Expansion::read(file, &header, csv, names)?;
             return Ok((Source::Rates(Box::new(expansion)), format));
         }
         let layout = Layout::new(file, &format, &header)?;
-        Ok((Source::Csv { csv, record: csv::ByteRecord::new(), layout, header }, format))
+        Ok((
+            Source::Csv {
+                csv,
+                record: csv::ByteRecord::new(),
+                layout,
+                header,
+            },
+            format,
+        ))
     }
 
     /// The next row, or none at the end.
     pub(crate) fn next(&mut self, file: &Path, names: &mut Dictionary) -> Option<Result<Raw, TraceError>> {
         match self {
-            Source::Csv { csv, record, layout, header } => match csv.read_byte_record(record) {
+            Source::Csv {
+                csv,
+                record,
+                layout,
+                header,
+            } => match csv.read_byte_record(record) {
                 Ok(true) => Some(of_record(record, layout, names).map_err(|bad| bad.located(file, record, header))),
                 Ok(false) => None,
                 Err(error) => Some(Err(of_csv(file, error))),
             },
-            Source::Json { lines, buffer, line, bytes } => loop {
+            Source::Json {
+                lines,
+                buffer,
+                line,
+                bytes,
+            } => loop {
                 buffer.clear();
                 match lines.by_ref().take(MAX_LINE).read_until(b'\n', buffer) {
                     Ok(0) => return None,
@@ -153,13 +198,22 @@ impl BadField {
     fn located(self, file: &Path, record: &csv::ByteRecord, header: &[String]) -> TraceError {
         let line = record.position().map_or(0, csv::Position::line);
         let column = header.get(self.field).map_or("", String::as_str);
-        TraceError::in_column(file, line, column, record.get(self.field).unwrap_or_default(), self.cause)
+        TraceError::in_column(
+            file,
+            line,
+            column,
+            record.get(self.field).unwrap_or_default(),
+            self.cause,
+        )
     }
 }
 
 fn of_record(record: &csv::ByteRecord, layout: &Layout, names: &mut Dictionary) -> Result<Raw, BadField> {
     let text = |field: usize| record.get(field).unwrap_or_default();
-    let at = time(text(layout.time), layout.kind).map_err(|cause| BadField { field: layout.time, cause })?;
+    let at = time(text(layout.time), layout.kind).map_err(|cause| BadField {
+        field: layout.time,
+        cause,
+    })?;
     let length = |field: Option<usize>, sparse: bool| -> Result<Option<NonZeroU32>, BadField> {
         match field {
             None => Ok(None),
@@ -183,16 +237,26 @@ fn of_record(record: &csv::ByteRecord, layout: &Layout, names: &mut Dictionary) 
         row.tenant = Some(number.map_err(|why| unnamed(field, why, "tenants", MAX_TENANTS))?);
     }
     if let Some(field) = layout.model {
-        let number = names.models.number(text(field), MAX_MODELS).and_then(|n| u8::try_from(n).map_err(|_| Unnamed::TooMany));
+        let number = names
+            .models
+            .number(text(field), MAX_MODELS)
+            .and_then(|n| u8::try_from(n).map_err(|_| Unnamed::TooMany));
         row.model = Some(number.map_err(|why| unnamed(field, why, "models", MAX_MODELS))?);
     }
-    Ok(Raw { at, line: record.position().map_or(0, csv::Position::line), row })
+    Ok(Raw {
+        at,
+        line: record.position().map_or(0, csv::Position::line),
+        row,
+    })
 }
 
 fn unnamed(field: usize, why: Unnamed, what: &'static str, most: usize) -> BadField {
     let cause = match why {
         Unnamed::NotUtf8 => TraceCause::NotUtf8,
-        Unnamed::TooMany => TraceCause::TooMany { what, most: u64::try_from(most).unwrap_or(u64::MAX) },
+        Unnamed::TooMany => TraceCause::TooMany {
+            what,
+            most: u64::try_from(most).unwrap_or(u64::MAX),
+        },
     };
     BadField { field, cause }
 }
@@ -226,7 +290,13 @@ fn of_json(file: &Path, line: u64, text: &[u8]) -> Result<Raw, TraceError> {
     let length = |column: &str, value: f64| tokens_of(value).map(Some).map_err(|cause| bad(column, value, cause));
     let nanos = parsed.timestamp * 1e6;
     if 9.2e18 <= nanos.abs() {
-        return Err(bad("timestamp", parsed.timestamp, TraceCause::TooLarge { most: 9_200_000_000_000 }));
+        return Err(bad(
+            "timestamp",
+            parsed.timestamp,
+            TraceCause::TooLarge {
+                most: 9_200_000_000_000,
+            },
+        ));
     }
     #[expect(clippy::cast_possible_truncation, reason = "below 2^63")]
     let at = nanos as i64;
@@ -243,10 +313,13 @@ pub(crate) fn of_csv(file: &Path, error: csv::Error) -> TraceError {
     let cause = match error.into_kind() {
         csv::ErrorKind::Io(error) => TraceCause::Io(error),
         csv::ErrorKind::Utf8 { .. } => TraceCause::NotUtf8,
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            TraceCause::WrongFields { expected: expected_len, found: len }
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => TraceCause::WrongFields {
+            expected: expected_len,
+            found: len,
+        },
+        other @ (csv::ErrorKind::Seek | csv::ErrorKind::Serialize(_) | csv::ErrorKind::Deserialize { .. } | _) => {
+            TraceCause::Io(std::io::Error::other(format!("{other:?}")))
         }
-        other => TraceCause::Io(std::io::Error::other(format!("{other:?}"))),
     };
-    TraceError { line, ..TraceError::of_file(file, cause) }
+    TraceError::of_file(file, cause).with_line(line)
 }

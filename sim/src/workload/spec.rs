@@ -81,10 +81,25 @@ impl Workload {
     ///
     /// Every impossible number, or what is wrong with the trace.
     pub fn open(spec: WorkloadSpec) -> Result<Workload, OpenError> {
+        Workload::open_for(spec, Nanos::FOREVER)
+    }
+
+    /// As [`Workload::open`] for a run in which nothing arrives from `duration` on: a trace is read no further.
+    ///
+    /// # Errors
+    ///
+    /// As [`Workload::open`].
+    pub fn open_for(spec: WorkloadSpec, duration: Nanos) -> Result<Workload, OpenError> {
         spec.check()?;
         let trace = match &spec.arrivals {
             ArrivalSpec::Trace(trace) => {
-                let options = ReadOptions { format: trace.format.clone(), ..ReadOptions::default() };
+                let recorded = Nanos::from_secs_f64(duration.as_secs_f64() * trace.speedup);
+                let until = (!duration.is_forever()).then_some(recorded);
+                let options = ReadOptions {
+                    format: trace.format.clone(),
+                    until,
+                    ..ReadOptions::default()
+                };
                 Some(Arc::new(Trace::load(&trace.file, &options)?))
             }
             ArrivalSpec::Deterministic { .. }
@@ -253,7 +268,7 @@ pub enum OpenError {
     /// Impossible numbers.
     Workload(WorkloadErrors),
     /// A trace that cannot be read.
-    Trace(Box<TraceError>),
+    Trace(TraceError),
 }
 
 impl From<WorkloadErrors> for OpenError {
@@ -264,7 +279,7 @@ impl From<WorkloadErrors> for OpenError {
 
 impl From<TraceError> for OpenError {
     fn from(error: TraceError) -> OpenError {
-        OpenError::Trace(Box::new(error))
+        OpenError::Trace(error)
     }
 }
 
@@ -285,3 +300,7 @@ impl Error for OpenError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;

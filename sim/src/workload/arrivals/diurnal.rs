@@ -37,7 +37,7 @@ impl Diurnal {
     pub(crate) fn next(&mut self, rng: &mut Rng) -> Option<Instant> {
         let calls = exponential(rng);
         let per_period = self.mean * self.period;
-        let periods = libm::floor(calls / per_period);
+        let periods = (calls / per_period).floor();
         let rest = self.invert(calls - periods * per_period);
         self.phase += rest;
         if self.period <= self.phase {
@@ -74,7 +74,8 @@ impl Diurnal {
             } else {
                 low + (high - low) / 2.0
             };
-            if (next - gap).abs() <= 1e-15 * self.period.min(1.0) + 1e-13 * gap {
+            // Newton's method squares the error: what it still moves is far above what is left.
+            if (next - gap).abs() <= 1e-7 * gap {
                 return next;
             }
             gap = next;

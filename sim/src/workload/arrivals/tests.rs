@@ -1,7 +1,14 @@
 //! Laws of the processes. Seeds are fixed; each tolerance is a named multiple of a standard error or of theory's own.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "statistics of small counts"
+)]
+
 use proptest::prelude::*;
-use tollgate_core::dice::Dice;
+use tollgate_core::dice::{Dice, Purpose};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::Distribution;
 
@@ -9,26 +16,45 @@ use super::*;
 use crate::workload::Cause;
 
 fn every_process() -> Vec<ArrivalSpec> {
-    let steps = vec![(Nanos::ZERO, 40.0), (Nanos::from_secs(5), 400.0), (Nanos::from_secs(10), 40.0)];
-    let schedule = |ramp, noise| ArrivalSpec::Schedule { steps: steps.clone(), ramp, noise };
+    let steps = vec![
+        (Nanos::ZERO, 40.0),
+        (Nanos::from_secs(5), 400.0),
+        (Nanos::from_secs(10), 40.0),
+    ];
+    let schedule = |ramp, noise| ArrivalSpec::Schedule {
+        steps: steps.clone(),
+        ramp,
+        noise,
+    };
     vec![
         ArrivalSpec::Deterministic { rate: 33.3 },
         ArrivalSpec::Poisson { rate: 50.0 },
         ArrivalSpec::Gamma { rate: 50.0, cv: 2.0 },
         ArrivalSpec::Weibull { rate: 50.0, cv: 3.0 },
         mmpp(),
-        ArrivalSpec::Hawkes { rate: 50.0, branching: 0.7, decay: 2.0 },
+        ArrivalSpec::Hawkes {
+            rate: 50.0,
+            branching: 0.7,
+            decay: 2.0,
+        },
         schedule(false, Noise::Poisson),
         schedule(true, Noise::Poisson),
         schedule(false, Noise::None),
         schedule(true, Noise::None),
-        ArrivalSpec::Diurnal { mean: 50.0, peak_over_mean: 1.8, period: Nanos::from_secs(20) },
+        ArrivalSpec::Diurnal {
+            mean: 50.0,
+            peak_over_mean: 1.8,
+            period: Nanos::from_secs(20),
+        },
     ]
 }
 
 /// The process of the theory cases dev-mmpp-0.
 fn mmpp() -> ArrivalSpec {
-    ArrivalSpec::Mmpp { rates: vec![10.0, 100.0], holds: vec![Nanos::from_secs(10), Nanos::from_secs(2)] }
+    ArrivalSpec::Mmpp {
+        rates: vec![10.0, 100.0],
+        holds: vec![Nanos::from_secs(10), Nanos::from_secs(2)],
+    }
 }
 
 fn arrivals(spec: &ArrivalSpec, seed: u64) -> Arrivals {
@@ -69,12 +95,18 @@ fn dispersion(values: &[f64]) -> f64 {
 
 fn gap_cv(spec: &ArrivalSpec, calls: usize) -> f64 {
     let times = first(spec, 5, calls);
-    let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64()).collect();
+    let gaps: Vec<f64> = times
+        .windows(2)
+        .map(|pair| pair[1].since(pair[0]).as_secs_f64())
+        .collect();
     variance(&gaps).sqrt() / mean(&gaps)
 }
 
 fn assert_close(what: &str, value: f64, expected: f64, tolerance: f64) {
-    assert!((value - expected).abs() <= tolerance, "{what}: {value} is not {expected} within {tolerance}");
+    assert!(
+        (value - expected).abs() <= tolerance,
+        "{what}: {value} is not {expected} within {tolerance}"
+    );
 }
 
 #[test]
@@ -123,7 +155,14 @@ fn mean_rate_is_the_stated_rate() {
 #[test]
 fn the_rate_holds_from_the_beginning() {
     // The first second of 4,000 runs: a process that started cold, or in a fixed state, would show here.
-    for spec in [mmpp(), ArrivalSpec::Hawkes { rate: 25.0, branching: 0.8, decay: 0.5 }] {
+    for spec in [
+        mmpp(),
+        ArrivalSpec::Hawkes {
+            rate: 25.0,
+            branching: 0.8,
+            decay: 0.5,
+        },
+    ] {
         let firsts: Vec<f64> = (0..4000).map(|seed| counts(&spec, seed, 1.0, 1)[0]).collect();
         let error = (variance(&firsts) / 4000.0).sqrt();
         assert_close(&format!("{spec:?}"), mean(&firsts), 25.0, 4.0 * error);
@@ -174,9 +213,36 @@ fn gamma_renewal_disperses_to_cv_squared() {
 }
 
 #[test]
+fn gamma_arrivals_wait_as_theory_says_in_front_of_one_server() {
+    // Theory's dev-gim1-0-w: cv 2 at 0.7 a second, exponential service of mean 1, eight million calls, within 1.8 %.
+    let mut arrivals = arrivals(&ArrivalSpec::Gamma { rate: 0.7, cv: 2.0 }, 21);
+    let (mut before, mut wait, mut responses) = (Instant::EPOCH, 0.0_f64, 0.0);
+    let calls = 8_000_000_u32;
+    for number in 0..calls {
+        let at = arrivals.next().expect("endless");
+        // Lindley's recursion.
+        wait = (wait - at.since(before).as_secs_f64()).max(0.0);
+        before = at;
+        let mut rng = Dice::new(21).request(u64::from(number)).roll(Purpose::Service, 0);
+        wait += renewal::exponential(&mut rng);
+        responses += wait;
+    }
+    assert_close(
+        "mean response",
+        responses / f64::from(calls),
+        7.761_713_7,
+        0.018 * 7.761_713_7,
+    );
+}
+
+#[test]
 fn mmpp_disperses_as_theory_says() {
     // dev-mmpp-0-idc1, -idc10 and -idc60, five million calls, within 10 %.
-    for (secs, windows, expected) in [(1.0, 200_000, 38.202_909), (10.0, 20_000, 126.061_97), (60.0, 3333, 146.833_33)] {
+    for (secs, windows, expected) in [
+        (1.0, 200_000, 38.202_909),
+        (10.0, 20_000, 126.061_97),
+        (60.0, 3333, 146.833_33),
+    ] {
         let found = dispersion(&counts(&mmpp(), 8, secs, windows));
         assert_close(&format!("{secs} s"), found, expected, 0.1 * expected);
     }
@@ -186,20 +252,51 @@ fn mmpp_disperses_as_theory_says() {
 fn hawkes_disperses_by_its_branching_ratio() {
     // In windows long against the decay: 1 / (1 - n)^2. A sample variance of 2,000 windows has a relative error of 3.2 %; four of them.
     for branching in [0.0, 0.5, 0.8] {
-        let spec = ArrivalSpec::Hawkes { rate: 20.0, branching, decay: 5.0 };
+        let spec = ArrivalSpec::Hawkes {
+            rate: 20.0,
+            branching,
+            decay: 5.0,
+        };
         let expected = 1.0 / ((1.0 - branching) * (1.0 - branching));
         let found = dispersion(&counts(&spec, 12, 200.0, 2000));
-        assert_close(&format!("branching {branching}"), found, expected, 4.0 * 0.032 * expected);
+        assert_close(
+            &format!("branching {branching}"),
+            found,
+            expected,
+            4.0 * 0.032 * expected,
+        );
     }
 }
 
 #[test]
 fn a_schedule_without_noise_has_its_integral_in_every_stretch() {
-    let steps = vec![(Nanos::ZERO, 40.0), (Nanos::from_secs(120), 400.0), (Nanos::from_secs(150), 40.0)];
-    let jumping = ArrivalSpec::Schedule { steps: steps.clone(), ramp: false, noise: Noise::None };
-    assert_eq!(counts(&jumping, 0, 30.0, 6), [1200.0, 1200.0, 1200.0, 1200.0, 12_000.0, 1200.0]);
-    let ramping = ArrivalSpec::Schedule { steps, ramp: true, noise: Noise::None };
-    let expected = [30.0 * 85.0, 30.0 * 175.0, 30.0 * 265.0, 30.0 * 355.0, 30.0 * 220.0, 1200.0];
+    let steps = vec![
+        (Nanos::ZERO, 40.0),
+        (Nanos::from_secs(120), 400.0),
+        (Nanos::from_secs(150), 40.0),
+    ];
+    let jumping = ArrivalSpec::Schedule {
+        steps: steps.clone(),
+        ramp: false,
+        noise: Noise::None,
+    };
+    assert_eq!(
+        counts(&jumping, 0, 30.0, 6),
+        [1200.0, 1200.0, 1200.0, 1200.0, 12_000.0, 1200.0]
+    );
+    let ramping = ArrivalSpec::Schedule {
+        steps,
+        ramp: true,
+        noise: Noise::None,
+    };
+    let expected = [
+        30.0 * 85.0,
+        30.0 * 175.0,
+        30.0 * 265.0,
+        30.0 * 355.0,
+        30.0 * 220.0,
+        1200.0,
+    ];
     for (count, expected) in counts(&ramping, 0, 30.0, 6).iter().zip(expected) {
         assert_close("stretch", *count, expected, 1.0);
     }
@@ -207,9 +304,17 @@ fn a_schedule_without_noise_has_its_integral_in_every_stretch() {
 
 #[test]
 fn a_schedule_with_noise_is_poisson_with_the_same_integral() {
-    let steps = vec![(Nanos::ZERO, 0.0), (Nanos::from_secs(10), 400.0), (Nanos::from_secs(30), 0.0)];
+    let steps = vec![
+        (Nanos::ZERO, 0.0),
+        (Nanos::from_secs(10), 400.0),
+        (Nanos::from_secs(30), 0.0),
+    ];
     for (ramp, expected) in [(false, 8000.0), (true, 2000.0 + 4000.0)] {
-        let spec = ArrivalSpec::Schedule { steps: steps.clone(), ramp, noise: Noise::Poisson };
+        let spec = ArrivalSpec::Schedule {
+            steps: steps.clone(),
+            ramp,
+            noise: Noise::Poisson,
+        };
         let totals: Vec<f64> = (0..400).map(|seed| first(&spec, seed, 100_000).len() as f64).collect();
         // Four standard errors of the mean of 400 Poisson counts, and of their variance.
         assert_close("mean", mean(&totals), expected, 4.0 * (expected / 400.0).sqrt());
@@ -219,23 +324,65 @@ fn a_schedule_with_noise_is_poisson_with_the_same_integral() {
 
 #[test]
 fn diurnal_peaks_and_rests_where_the_sine_does() {
-    let spec = ArrivalSpec::Diurnal { mean: 100.0, peak_over_mean: 2.0, period: Nanos::from_secs(100) };
+    let spec = ArrivalSpec::Diurnal {
+        mean: 100.0,
+        peak_over_mean: 2.0,
+        period: Nanos::from_secs(100),
+    };
     let mut quarters = [0.0; 4];
     for (index, count) in counts(&spec, 13, 25.0, 4000).iter().enumerate() {
         quarters[index % 4] += count;
     }
     // The integral of 1 + sin over a quarter: 25 s plus or minus 100 / (2 pi) s.
     let swing = 100.0 / std::f64::consts::TAU;
-    for (quarter, secs) in [25.0 + swing, 25.0 + swing, 25.0 - swing, 25.0 - swing].iter().enumerate() {
+    for (quarter, secs) in [25.0 + swing, 25.0 + swing, 25.0 - swing, 25.0 - swing]
+        .iter()
+        .enumerate()
+    {
         let expected = 1000.0 * 100.0 * secs;
-        assert_close(&format!("quarter {quarter}"), quarters[quarter], expected, 4.0 * expected.sqrt());
+        assert_close(
+            &format!("quarter {quarter}"),
+            quarters[quarter],
+            expected,
+            4.0 * expected.sqrt(),
+        );
     }
+}
+
+/// The same bits on every build and machine; if this fails, say in the commit why traffic has changed.
+#[test]
+fn arrivals_are_golden() {
+    let mut found = Vec::new();
+    for spec in every_process() {
+        let hash = first(&spec, 7, 5000).iter().fold(0_u64, |hash, at| {
+            (hash.rotate_left(5) ^ at.as_nanos()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        });
+        found.push(hash);
+    }
+    let golden = [
+        0xdbfa_00df_64a7_4caf,
+        0x6b20_42c5_0efe_db4e,
+        0xaac9_7224_a656_b70e,
+        0x0bff_d791_914d_d7ae,
+        0xff2d_8ac7_c01a_0b15,
+        0x8f0f_428e_6fd0_c1f9,
+        0x2b33_6bba_9cb3_15d8,
+        0x42e3_ac51_0724_7f8c,
+        0xce55_47c3_0084_bb9d,
+        0x4e72_71dc_a812_552a,
+        0xec88_4fc4_bc1e_1e46,
+    ];
+    assert_eq!(found, golden, "{found:#x?}");
 }
 
 #[test]
 fn a_schedule_that_ends_in_silence_ends() {
     let steps = vec![(Nanos::ZERO, 10.0), (Nanos::from_secs(3), 0.0)];
-    let spec = ArrivalSpec::Schedule { steps, ramp: false, noise: Noise::None };
+    let spec = ArrivalSpec::Schedule {
+        steps,
+        ramp: false,
+        noise: Noise::None,
+    };
     let mut arrivals = arrivals(&spec, 1);
     assert_eq!(std::iter::from_fn(|| arrivals.next()).count(), 30);
     assert_eq!(arrivals.next(), None);
@@ -256,18 +403,63 @@ fn impossible_numbers_are_named() {
         (ArrivalSpec::Poisson { rate: f64::NAN }, "arrivals.rate"),
         (ArrivalSpec::Deterministic { rate: 1e12 }, "arrivals.rate"),
         (ArrivalSpec::Gamma { rate: 1.0, cv: 0.0 }, "arrivals.cv"),
-        (ArrivalSpec::Hawkes { rate: 1.0, branching: 1.0, decay: 1.0 }, "arrivals.branching"),
-        (ArrivalSpec::Hawkes { rate: 1.0, branching: 0.5, decay: 0.0 }, "arrivals.decay"),
-        (ArrivalSpec::Mmpp { rates: vec![], holds: vec![] }, "arrivals.rates"),
-        (ArrivalSpec::Mmpp { rates: vec![1.0], holds: vec![] }, "arrivals.holds"),
-        (ArrivalSpec::Mmpp { rates: vec![0.0, 0.0], holds: vec![second; 2] }, "arrivals.rates"),
-        (ArrivalSpec::Mmpp { rates: vec![1e-6, 0.0], holds: vec![Nanos::from_nanos(5); 2] }, "arrivals.holds"),
+        (
+            ArrivalSpec::Hawkes {
+                rate: 1.0,
+                branching: 1.0,
+                decay: 1.0,
+            },
+            "arrivals.branching",
+        ),
+        (
+            ArrivalSpec::Hawkes {
+                rate: 1.0,
+                branching: 0.5,
+                decay: 0.0,
+            },
+            "arrivals.decay",
+        ),
+        (
+            ArrivalSpec::Mmpp {
+                rates: vec![],
+                holds: vec![],
+            },
+            "arrivals.rates",
+        ),
+        (
+            ArrivalSpec::Mmpp {
+                rates: vec![1.0],
+                holds: vec![],
+            },
+            "arrivals.holds",
+        ),
+        (
+            ArrivalSpec::Mmpp {
+                rates: vec![0.0, 0.0],
+                holds: vec![second; 2],
+            },
+            "arrivals.rates",
+        ),
+        (
+            ArrivalSpec::Mmpp {
+                rates: vec![1e-6, 0.0],
+                holds: vec![Nanos::from_nanos(5); 2],
+            },
+            "arrivals.holds",
+        ),
         (steps(&[]), "arrivals.steps"),
         (steps(&[(1, 4.0)]), "arrivals.steps"),
         (steps(&[(0, 4.0), (0, 5.0)]), "arrivals.steps"),
         (steps(&[(0, 0.0)]), "arrivals.steps"),
         (steps(&[(0, -1.0)]), "arrivals.steps[0]"),
-        (ArrivalSpec::Diurnal { mean: 1.0, peak_over_mean: 3.0, period: second }, "arrivals.peak_over_mean"),
+        (
+            ArrivalSpec::Diurnal {
+                mean: 1.0,
+                peak_over_mean: 3.0,
+                period: second,
+            },
+            "arrivals.peak_over_mean",
+        ),
         (ArrivalSpec::Closed(ClosedSpec { users: 0, think }), "arrivals.users"),
     ] {
         let errors = spec.check().expect_err(field);

@@ -1,0 +1,13 @@
+//! Strategies side by side: the same traffic, the same dice, independent replications on all cores.
+
+mod interval;
+mod outage;
+mod prepare;
+mod run;
+mod summary;
+mod warmup;
+
+pub use interval::t_interval;
+pub use prepare::{PrepareError, prepare};
+pub use run::{Comparison, Progress, Replicated, Strategy, compare};
+pub use summary::{Conditions, result_set};
