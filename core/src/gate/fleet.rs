@@ -250,6 +250,10 @@ impl<M: Memory> Fleet<M> {
         let state = &self.endpoints[endpoint.index()];
         EndpointSnapshot {
             in_flight: state.in_flight(),
+            awaited: state.permits.read(|permits| permits.waiting),
+            circuit: state
+                .vitals
+                .with(|vitals| self.breaker(policy, endpoint).circuit(&vitals.health)),
             ejected_until: state.ejected_until.read(|until| *until),
             cooling_until: self.cooling_until(policy, endpoint),
         }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::id::{KeyHash, LimitId};
-use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Taken, TokenBucket};
+use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Standing, Taken, TokenBucket};
 use crate::memory::{Keyed, Memory, Place};
 use crate::policy::{Algorithm, Charges, Limit, OnOutage, OnWait, Policy, Refund, Store};
 use crate::time::{Instant, Nanos};
@@ -196,6 +196,12 @@ impl<M: Memory> Limits<M> {
         })
     }
 
+    /// Where `key` stands with `limit`; a key without a state of its own as if it were new.
+    #[must_use]
+    pub fn standing(&self, limit: LimitId, key: KeyHash, now: Instant) -> Standing {
+        self.entries[limit.index()].standing(key, now)
+    }
+
     /// How many keys are remembered, per limit.
     #[must_use]
     pub fn keys(&self) -> Vec<usize> {
@@ -380,6 +386,10 @@ impl<M: Memory> Entry<M> {
             |state| limiter.is_idle(state, now),
             |state| limiter.settle(state, now, taken, used),
         ));
+    }
+
+    fn standing(&self, key: KeyHash, now: Instant) -> Standing {
+        with_law!(&self.law, limiter, table => table.read(key, |state| limiter.standing(state, now)))
     }
 
     fn keys(&self) -> usize {
