@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::gate::AttemptVerdict;
 use crate::id::AttemptId;
 use crate::memory::Memory;
-use crate::time::Nanos;
+use crate::time::{Instant, Nanos};
 
 impl Lifecycle {
     /// Something happened to an attempt. Attempts that were stopped are not heard any more.
@@ -77,8 +77,9 @@ impl Lifecycle {
         match self.phase {
             Phase::Relaying => self.break_off(turn, fault),
             Phase::Draining => self.drained(turn),
+            Phase::Racing if self.total_at <= turn.now => self.run_out(turn),
             Phase::Racing => {
-                self.hedge_at = crate::time::Instant::FAR;
+                self.hedge_at = Instant::FAR;
                 self.try_again(turn, fault);
             }
             Phase::Start | Phase::Asking | Phase::Shaping | Phase::Queued | Phase::BackingOff | Phase::Settled => {}

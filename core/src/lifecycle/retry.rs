@@ -85,7 +85,8 @@ impl Lifecycle {
         if !turn.gate.budgets.withdraw(id, Withdrawal::Hedge, turn.now) {
             return;
         }
-        match self.acquire(turn, self.pool(turn), true) {
+        let pool = self.pool(turn);
+        match self.acquire(turn, pool, true) {
             Acquired::Yes(permit) => self.launch(turn, permit, Kind::Hedge),
             Acquired::Full | Acquired::None { .. } => turn.gate.budgets.refund(id, Withdrawal::Hedge, turn.now),
         }

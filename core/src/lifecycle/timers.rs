@@ -94,8 +94,11 @@ impl Lifecycle {
                 self.armed = Instant::FAR;
                 return;
             }
+            let is_late = self.total_at <= turn.now;
             match timer {
                 Timer::Total => self.run_out(turn),
+                // Woken late: what these would launch would have to stop at once.
+                Timer::Shape | Timer::Queue | Timer::Backoff | Timer::Hedge if is_late => self.run_out(turn),
                 Timer::Ask => self.unavailable(turn),
                 Timer::Shape => self.enter(turn, 0),
                 Timer::Queue => self.tire(turn),

@@ -36,6 +36,9 @@ impl Lifecycle {
         let (Phase::Queued, Some(place)) = (self.phase, self.holds.place) else {
             return;
         };
+        if self.total_at <= turn.now {
+            return self.run_out(turn);
+        }
         let pool = self.pool(turn);
         match turn.gate.fleet.claim(pool, place) {
             // Word that was meant for an earlier wait.

@@ -56,6 +56,8 @@ pub struct WaitQueue {
     front: u64,
     waiting: u32,
     length: u32,
+    /// The latest instant at which it was looked at.
+    seen: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +76,14 @@ impl WaitQueue {
             front: 0,
             waiting: 0,
             length: shape.length,
+            seen: Instant::EPOCH,
         }
+    }
+
+    /// `now`, or the latest instant that this was called with, if that is later: threads may be late.
+    pub fn not_before(&mut self, now: Instant) -> Instant {
+        self.seen = self.seen.max(now);
+        self.seen
     }
 
     /// How many wait.
@@ -87,6 +96,13 @@ impl WaitQueue {
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.waiting < self.length
+    }
+
+    /// Whether somebody waits whom an endpoint that `can_serve` could serve.
+    #[must_use]
+    pub fn has_waiter(&self, can_serve: impl Fn(&Needs) -> bool) -> bool {
+        let could = |entry: &Entry| matches!(entry, Entry::Waiting(waiter) if can_serve(&waiter.needs));
+        0 < self.waiting && self.entries.iter().any(could)
     }
 
     /// Puts `waiter` at the end.
