@@ -22,6 +22,8 @@ pub(crate) struct Fleet<M: Memory> {
     pub(super) endpoints: Vec<EndpointState<M>>,
     pub(super) pools: Vec<PoolState<M>>,
     scopes: Vec<ScopeState<M>>,
+    /// When the next active probe is due, as the driver was told.
+    next_probe: M::Word<Instant>,
 }
 
 /// What the endpoints of a quota scope share.
@@ -118,6 +120,7 @@ impl<M: Memory> Fleet<M> {
             scopes: (0..policy.scopes.len())
                 .map(|at| ScopeState::new(policy, ScopeId::at(at)))
                 .collect(),
+            next_probe: M::Word::new(Instant::FAR),
             pools,
         }
     }
@@ -237,7 +240,7 @@ impl<M: Memory> Fleet<M> {
         self.endpoints[endpoint.index()].probe_due.update(|due| *due = at);
     }
 
-    /// Asks for every active probe that is due; returns when the next one is.
+    /// Asks for every active probe that is due; returns when the next one is, if that is news.
     pub(super) fn probe_due(&self, policy: &Policy, now: Instant, effects: &mut Effects) -> Option<Instant> {
         let mut next = Instant::FAR;
         for (at, state) in self.endpoints.iter().enumerate() {
@@ -260,7 +263,12 @@ impl<M: Memory> Fleet<M> {
             }
             next = next.min(due);
         }
-        (!next.is_far()).then_some(next)
+        let is_news = self.next_probe.update(|told| {
+            let is_news = *told != next;
+            *told = next;
+            is_news
+        });
+        is_news.then_some(next)
     }
 
     pub(super) fn snapshot(&self, policy: &Policy, endpoint: EndpointId) -> EndpointSnapshot {

@@ -236,6 +236,6 @@ impl Lifecycle {
     }
 }
 
-const _: () = assert!(size_of::<Lifecycle>() <= 480);
+const _: () = assert!(size_of::<Lifecycle>() <= 488);
 const _: () = assert!(size_of::<Input>() <= 32);
 const _: () = assert!(size_of::<Effect>() <= 32);
