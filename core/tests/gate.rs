@@ -223,6 +223,28 @@ fn half_open_names_no_time_to_come_back() {
     world.leave([probe]);
 }
 
+/// Out of attempts, a client is told of the first pool that comes back, not of the one that failed last.
+#[test]
+fn the_first_pool_that_comes_back_counts() {
+    let mut policy = policy(&[1, 1]);
+    policy.routes[0].retry.max_attempts = 2;
+    policy.routes[0].retry.backoff.max = Nanos::ZERO;
+    let mut world = World::new(policy);
+    let mut life = world.start(chat());
+    for (id, secs) in [(0, 5), (1, 10)] {
+        let open = AttemptEvent::Open {
+            status: 429,
+            code: None,
+            retry_after: Some(SECOND * secs),
+        };
+        world.give(&mut life, attempt(id, open));
+    }
+    let until = world.now + SECOND * 5;
+    let (fault, refused) = (Fault::RateLimited, end(&life));
+    let refusal = Refusal::OutOfAttempts { fault, until };
+    assert_eq!(refused, End::Failed { refusal });
+}
+
 /// An answer to a health check of an endpoint that a new policy does not have is ignored.
 #[test]
 fn health_of_nobody_is_ignored() {

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::gate::AttemptVerdict;
 use crate::id::AttemptId;
 use crate::memory::Memory;
-use crate::time::{Instant, Nanos};
+use crate::time::Nanos;
 
 impl Lifecycle {
     /// Something happened to an attempt. Attempts that were stopped are not heard any more.
@@ -69,7 +69,7 @@ impl Lifecycle {
         let verdict = AttemptVerdict::Fault { fault, retry_after };
         let gate = turn.gate;
         gate.fleet
-            .release(gate.policy(), attempt.permit, verdict, turn.now, turn.effects);
+            .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
         self.last_fault = Some(fault);
         if !self.attempts.is_idle() {
             return;
@@ -78,10 +78,7 @@ impl Lifecycle {
             Phase::Relaying => self.break_off(turn, fault),
             Phase::Draining => self.drained(turn),
             Phase::Racing if self.total_at <= turn.now => self.run_out(turn),
-            Phase::Racing => {
-                self.hedge_at = Instant::FAR;
-                self.try_again(turn, fault);
-            }
+            Phase::Racing => self.try_again(turn, fault),
             Phase::Start | Phase::Asking | Phase::Shaping | Phase::Queued | Phase::BackingOff | Phase::Settled => {}
         }
     }

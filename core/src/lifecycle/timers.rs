@@ -63,9 +63,9 @@ impl Lifecycle {
             Phase::Shaping => consider(self.phase_at, Timer::Shape),
             Phase::Queued => consider(self.phase_at, Timer::Queue),
             Phase::BackingOff => consider(self.phase_at, Timer::Backoff),
-            Phase::Start | Phase::Racing | Phase::Relaying | Phase::Draining | Phase::Settled => {}
+            Phase::Racing => consider(self.phase_at, Timer::Hedge),
+            Phase::Start | Phase::Relaying | Phase::Draining | Phase::Settled => {}
         }
-        consider(self.hedge_at, Timer::Hedge);
         for attempt in self.attempts.live() {
             consider(attempt.deadline, attempt.timer());
         }

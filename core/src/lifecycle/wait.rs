@@ -61,9 +61,7 @@ impl Lifecycle {
     /// It has waited long enough.
     pub(super) fn tire<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
         let pool = self.pool(turn);
-        let Some(place) = self.holds.place else {
-            return;
-        };
+        let place = self.holds.place.expect("whoever waits has a place");
         let removal = turn.gate.fleet.leave(turn.gate.policy(), pool, place);
         self.stop_waiting(turn.now);
         match removal {

@@ -1,6 +1,7 @@
 //! A bounded first-in-first-out queue whose entries can be taken out from the middle in one step.
 
 use alloc::collections::VecDeque;
+use core::num::NonZeroU64;
 
 use super::Permit;
 use crate::id::RequestId;
@@ -20,7 +21,7 @@ pub struct Waiter {
 
 /// Where in the queue a waiter stands; its way to be found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u64);
+pub struct Place(NonZeroU64);
 
 /// The queue is as long as it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub enum Claim {
 pub struct WaitQueue {
     entries: VecDeque<Entry>,
     /// The place of the first entry.
-    front: u64,
+    front: NonZeroU64,
     waiting: u32,
     length: u32,
     /// The latest instant at which it was looked at.
@@ -73,7 +74,7 @@ impl WaitQueue {
     pub fn new(shape: QueueShape) -> WaitQueue {
         WaitQueue {
             entries: VecDeque::new(),
-            front: 0,
+            front: NonZeroU64::MIN,
             waiting: 0,
             length: shape.length,
             seen: Instant::EPOCH,
@@ -114,7 +115,7 @@ impl WaitQueue {
         if !self.has_room() {
             return Err(Full);
         }
-        let place = Place(self.front + self.entries.len() as u64);
+        let place = Place(self.front.saturating_add(self.entries.len() as u64));
         self.entries.push_back(Entry::Waiting(waiter));
         self.waiting += 1;
         Ok(place)
@@ -179,7 +180,7 @@ impl WaitQueue {
     }
 
     fn entry(&mut self, place: Place) -> Option<&mut Entry> {
-        let at = place.0.checked_sub(self.front)?;
+        let at = place.0.get().checked_sub(self.front.get())?;
         self.entries.get_mut(usize::try_from(at).ok()?)
     }
 
@@ -187,7 +188,7 @@ impl WaitQueue {
     fn trim(&mut self) {
         while let Some(Entry::Gone) = self.entries.front() {
             self.entries.pop_front();
-            self.front += 1;
+            self.front = self.front.saturating_add(1);
         }
     }
 }
