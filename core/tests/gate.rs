@@ -63,7 +63,12 @@ fn panic_ignores_health() {
     }
     let refused = world.start(chat());
     let until = world.now + SECOND * 10;
-    assert_eq!(end(&refused), End::Refused { refusal: Refusal::NoEndpoint { until } });
+    assert_eq!(
+        end(&refused),
+        End::Refused {
+            refusal: Refusal::NoEndpoint { until }
+        }
+    );
 }
 
 /// A health check that is due is asked for once, and one wake-up follows another, however often the gate is woken.
@@ -150,10 +155,10 @@ fn a_shared_scope_wakes_every_pool() {
     let mut waiter = world.start(on_route(1));
     assert_eq!(waiter.phase(), Phase::Queued);
     world.now = at;
-    let word = world.tell_gate(GateInput::Wake);
+    let told = world.tell_gate(GateInput::Wake);
     let request = waiter.id();
     let verdict = Verdict::Admitted;
-    assert_eq!(word, [Effect::Notify { request, verdict }]);
+    assert_eq!(told, [Effect::Notify { request, verdict }]);
     world.give(&mut waiter, admitted());
     assert_eq!(world.launched(), EndpointId(1));
     world.leave([busy, waiter]);
@@ -195,7 +200,7 @@ fn a_late_wake_up_launches_nothing() {
     let mut life = world.start(chat());
     world.fail(&mut life, Fault::Server);
     assert_eq!(life.phase(), Phase::BackingOff);
-    world.now = world.now + SECOND * 100;
+    world.now += SECOND * 100;
     let effects = world.give(&mut life, Input::Wake);
     let refusal = Refusal::Deadline;
     assert_eq!(effects, [Effect::Refuse { refusal }, Effect::Finish]);
@@ -211,7 +216,11 @@ fn half_open_names_no_time_to_come_back() {
     let effects = world.fail(&mut doomed, Fault::Server);
     let until = world.now + SECOND;
     let (endpoint, ejection) = (EndpointId(0), Ejection::Tripped);
-    assert!(effects.contains(&Effect::Eject { endpoint, ejection, until }));
+    assert!(effects.contains(&Effect::Eject {
+        endpoint,
+        ejection,
+        until
+    }));
 
     world.now = until;
     let probe = world.start(chat());
@@ -219,7 +228,12 @@ fn half_open_names_no_time_to_come_back() {
     assert!(matches!(circuit, Circuit::HalfOpen { admitted: 1, .. }));
     let refused = world.start(chat());
     let until = Instant::FAR;
-    assert_eq!(end(&refused), End::Refused { refusal: Refusal::NoEndpoint { until } });
+    assert_eq!(
+        end(&refused),
+        End::Refused {
+            refusal: Refusal::NoEndpoint { until }
+        }
+    );
     world.leave([probe]);
 }
 
@@ -294,7 +308,7 @@ fn a_fallback_charge_is_settled_where_it_was_taken() {
         output: Some(30),
     };
     let mut life = world.start(request);
-    world.now = world.now + SECOND;
+    world.now += SECOND;
     let ticket = Ticket(life.id());
     let ruling = Ruling::Unavailable;
     world.give(&mut life, Input::Rule { ticket, ruling });
@@ -365,9 +379,11 @@ impl World {
 
     /// Where the last launch went.
     fn launched(&self) -> EndpointId {
-        let endpoint = |effect: &Effect| match effect {
-            Effect::Launch { endpoint, .. } => Some(*endpoint),
-            _ => None,
+        let endpoint = |effect: &Effect| {
+            let Effect::Launch { endpoint, .. } = effect else {
+                return None;
+            };
+            Some(*endpoint)
         };
         self.last.iter().find_map(endpoint).expect("something was launched")
     }

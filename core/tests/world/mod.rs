@@ -26,7 +26,7 @@ use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Usage};
 
 use self::entropy::Entropy;
-use self::ledger::Ledger;
+use self::ledger::{Ledger, Whose};
 use self::plan::{MILLI, SECOND};
 
 /// What kind of worlds to draw; shares are in percent.
@@ -139,19 +139,17 @@ struct Life {
     deadline: Instant,
     /// Where it waits, and what it was told.
     waits: Option<PoolId>,
-    /// It waited before this step.
-    has_queued: bool,
+    /// Where it was before this step.
+    was: Phase,
     told: Option<Verdict>,
     asked: bool,
     ruled: Option<Ruling>,
     settled: u32,
-    /// Charged in this process, and on behalf of a store that did not answer.
-    local: bool,
-    fallen: bool,
+    /// What it holds of the limits that the ledger follows.
+    charged: Vec<Whose>,
     relayed: Option<AttemptId>,
     refused: bool,
     gone: bool,
-    over: bool,
 }
 
 /// What a route's requests have launched.
@@ -295,17 +293,15 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
             wake_at: Instant::FAR,
             deadline: Instant::FAR,
             waits: None,
-            has_queued: false,
+            was: Phase::Start,
             told: None,
             asked: false,
             ruled: None,
             settled: 0,
-            local: false,
-            fallen: false,
+            charged: Vec::new(),
             relayed: None,
             refused: false,
             gone: false,
-            over: false,
         });
         self.open.push(id);
         if let Some(route) = route {
@@ -370,7 +366,9 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
 
     /// Time passes; in a prompt world whatever falls due on the way happens on the way.
     fn pass(&mut self) {
-        let step = self.dice.pick(&[1, 1_000, 1_000_000, 1_000_000, 20_000_000, 300_000_000]);
+        let step = self
+            .dice
+            .pick(&[1, 1_000, 1_000_000, 1_000_000, 20_000_000, 300_000_000]);
         let mut until = self.now + Nanos::from_nanos(1 + self.dice.below(step));
         if self.dice.chance(40)
             && let Some(due) = self.next_due()
@@ -407,7 +405,11 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
                 self.let_due();
             }
             let late = |id: &&usize| !self.lives[**id].deadline.is_far();
-            assert_eq!(self.open.iter().find(late), None, "this one is not over by its deadline");
+            assert_eq!(
+                self.open.iter().find(late),
+                None,
+                "this one is not over by its deadline"
+            );
         }
         while let Some(id) = self.anyone() {
             self.tell(id, Input::Abandon);
