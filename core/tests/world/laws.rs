@@ -243,7 +243,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
                     Circuit::Open { until, .. } => until <= self.now,
                     Circuit::HalfOpen { admitted, .. } => admitted < probes(&policy.pool(pool).breaker),
                 };
-                let healthy = panics || !state.ejected_until.is_far() && admits;
+                let healthy = panics || state.ejected_until <= self.now && admits;
                 let free = state.in_flight < most && healthy && state.cooling_until <= self.now;
                 assert!(
                     !free || !at.can_serve(&life.needs),
@@ -319,6 +319,15 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         assert!(self.open.is_empty(), "somebody is left");
         for state in &self.shown.endpoints {
             assert_eq!((state.in_flight, state.awaited), (0, false), "every_hold_released_once");
+            if let Circuit::HalfOpen {
+                admitted,
+                succeeded,
+                failed,
+                ..
+            } = state.circuit
+            {
+                assert_eq!(admitted, succeeded + failed, "every probe comes back");
+            }
         }
         assert!(
             self.shown.waiting.iter().all(|waiting| *waiting == 0),
