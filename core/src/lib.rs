@@ -10,6 +10,7 @@
 //! | [`limit`], [`balance`], [`load`], [`health`], [`retry`], [`hedge`], [`queue`] | the laws: algorithms on plain state |
 //! | [`memory`] | how an update of plain state becomes one step, for one thread and for many |
 //! | [`policy`] | what a policy file says, once it has been checked |
+//! | `file` | reading TOML so that every error comes at once, with its place and a way out |
 //!
 //! # Features
 //!
@@ -22,13 +23,23 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod balance;
 pub mod dice;
 pub mod fault;
+#[cfg(feature = "file")]
+pub mod file;
+pub mod gate;
+pub mod health;
+pub mod hedge;
 pub mod id;
 pub mod lifecycle;
 pub mod limit;
+pub mod load;
 pub mod math;
 pub mod memory;
 pub mod policy;
+pub mod queue;
+pub mod retry;
 pub mod time;
 pub mod usage;
+mod wheel;

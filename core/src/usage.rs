@@ -17,6 +17,29 @@ impl Usage {
     }
 }
 
+/// What a request may use, as far as it is known before it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Tokens of the prompt.
+    pub input: u32,
+    /// The most tokens that the answer may have, if the request says so.
+    pub output: Option<u32>,
+}
+
+impl Estimate {
+    /// The estimate as a usage, `output` tokens being assumed where the request names no maximum.
+    #[must_use]
+    pub const fn or(self, output: u32) -> Usage {
+        Usage {
+            input: self.input,
+            output: match self.output {
+                Some(output) => output,
+                None => output,
+            },
+        }
+    }
+}
+
 /// Units that one request takes from a limit.
 pub type Cost = u64;
 

@@ -1,8 +1,66 @@
 //! What the world tells a request.
 
+use super::effect::{Ticket, Verdict};
 use crate::fault::Fault;
-use crate::time::Nanos;
+use crate::id::{AttemptId, LimitId};
+use crate::time::{Instant, Nanos};
 use crate::usage::Usage;
+
+/// What a driver delivers to a request.
+///
+/// Any input in any phase is harmless: what does not apply any more is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The request arrived. First, and once.
+    Start,
+    /// The instant asked for by [`Effect::WakeAt`](super::Effect::WakeAt) has come.
+    Wake,
+    /// The wait in a queue is over.
+    Dequeue {
+        /// How it ended.
+        verdict: Verdict,
+    },
+    /// The limits that live elsewhere have answered.
+    Rule {
+        /// As it was asked.
+        ticket: Ticket,
+        /// The answer.
+        ruling: Ruling,
+    },
+    /// Something happened to an attempt.
+    Attempt {
+        /// To which.
+        id: AttemptId,
+        /// What.
+        event: AttemptEvent,
+    },
+    /// The client went away.
+    Abandon,
+}
+
+/// The answer of the limits that live elsewhere, all of them at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// Charged.
+    Allow {
+        /// When the request may go on; after now if a limit shapes.
+        at: Instant,
+    },
+    /// Not charged: there are not enough units now.
+    Wait {
+        /// The limit that binds.
+        limit: LimitId,
+        /// When there are.
+        until: Instant,
+    },
+    /// Not charged: the request asks for more than the limit can ever hold.
+    Never {
+        /// The limit.
+        limit: LimitId,
+    },
+    /// Nobody answered.
+    Unavailable,
+}
 
 /// An HTTP status.
 pub type Status = u16;

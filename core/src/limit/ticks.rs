@@ -11,8 +11,9 @@ use crate::usage::Cost;
 
 /// One quota's clock.
 ///
-/// `ticks(now) = floor(now · factor / 2^exponent)`, where `factor / 2^exponent` is `amount · 2^shift / period` cut
-/// after 64 significant bits: a relative error below 2^-63, always in the direction that admits less.
+/// `ticks(now) = floor(now · factor / 2^exponent)`, where `factor / 2^exponent` is `amount · 2^shift / period` with
+/// 64 significant bits, rounded up: too fast by less than 2^-63, which is less than one tick in a hundred years, and
+/// never too slow, so that what is due after a whole number of nanoseconds is there at that nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TickClock {
     /// Ticks a nanosecond, with its top bit set.
@@ -123,7 +124,7 @@ fn end(factor: u64, exponent: u8) -> u64 {
     u64::try_from(last).map_or(representable, |last| last.min(representable))
 }
 
-/// `numerator / denominator` as `factor / 2^exponent` with 64 significant bits, cut.
+/// `numerator / denominator` as `factor / 2^exponent` with 64 significant bits, rounded up.
 fn quotient(numerator: u128, denominator: u128) -> (u64, u8) {
     let mut quotient = numerator / denominator;
     let mut rest = numerator % denominator;
@@ -137,7 +138,13 @@ fn quotient(numerator: u128, denominator: u128) -> (u64, u8) {
         }
         exponent += 1;
     }
-    let factor =
-        u64::try_from(quotient).expect("at shift 0 an amount has 64 bits, and above it far fewer a nanosecond");
-    (factor, exponent)
+    if rest != 0 {
+        quotient += 1;
+    }
+    match u64::try_from(quotient) {
+        Ok(factor) => (factor, exponent),
+        // Rounded up to 2^64. Above shift 0 a nanosecond brings few units, and at shift 0 an amount has 64 bits and
+        // nothing of one that needs them all is left over.
+        Err(_) => (1 << 63, exponent - 1),
+    }
 }

@@ -12,38 +12,46 @@ use crate::id::KeyHash;
 pub struct Local;
 
 impl Memory for Local {
-    type Word<T: Packed> = Cell<T>;
-    type Block<T> = RefCell<T>;
+    type Word<T: Packed> = LocalWord<T>;
+    type Block<T> = LocalBlock<T>;
     type Table<T: Copy + Default> = LocalTable<T>;
 }
 
-impl<T: Packed> Slot<T> for Cell<T> {
-    fn new(value: T) -> Cell<T> {
-        Cell::new(value)
+/// A word that one thread reads, changes and writes.
+#[derive(Debug)]
+pub struct LocalWord<T: Copy>(Cell<T>);
+
+impl<T: Packed> Slot<T> for LocalWord<T> {
+    fn new(value: T) -> LocalWord<T> {
+        LocalWord(Cell::new(value))
     }
 
     #[inline]
     fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        f(&self.get())
+        f(&self.0.get())
     }
 
     #[inline]
     fn update<R>(&self, f: impl Fn(&mut T) -> R) -> R {
-        let mut value = self.get();
+        let mut value = self.0.get();
         let result = f(&mut value);
-        self.set(value);
+        self.0.set(value);
         result
     }
 }
 
-impl<T> Guarded<T> for RefCell<T> {
-    fn new(value: T) -> RefCell<T> {
-        RefCell::new(value)
+/// A state that is borrowed while it is used.
+#[derive(Debug)]
+pub struct LocalBlock<T>(RefCell<T>);
+
+impl<T> Guarded<T> for LocalBlock<T> {
+    fn new(value: T) -> LocalBlock<T> {
+        LocalBlock(RefCell::new(value))
     }
 
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        f(&mut self.borrow_mut())
+        f(&mut self.0.borrow_mut())
     }
 }
 

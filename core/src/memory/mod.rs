@@ -33,7 +33,7 @@ mod shared;
 mod sync;
 mod table;
 
-pub use local::{Local, LocalTable};
+pub use local::{Local, LocalBlock, LocalTable, LocalWord};
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedBlock, SharedTable, SharedWord};
 

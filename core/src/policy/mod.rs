@@ -2,9 +2,11 @@
 //!
 //! A policy is behavior: pools of endpoints, limits, routes. It has no live state (that is the gate's) and no
 //! `serde` (that is the file's). Everything refers by index: a [`Route`] to [`PoolId`]s, a [`Pool`] to a range of
-//! endpoints, an [`Endpoint`] to its [`ScopeId`].
+//! endpoints, an [`Endpoint`] to its [`ScopeId`](crate::id::ScopeId).
 
 mod classify;
+#[cfg(feature = "file")]
+pub mod file;
 mod matching;
 mod pool;
 mod quota;
@@ -17,8 +19,8 @@ use core::fmt;
 pub use classify::{Charges, Class, Facts, Header};
 pub use matching::{Match, Pattern, Word};
 pub use pool::{
-    Balance, BalanceKind, BreakerKind, Capability, Endpoint, LoadKind, Operation, Operations, Pool, Price, Probe,
-    QueueShape, RegionId, Ties, Window,
+    Balance, BalanceKind, BreakerKind, Capability, Endpoint, LoadKind, Needs, Operation, Operations, Pool, Price,
+    Probe, QueueShape, RegionId, Ties, Window,
 };
 pub use quota::{Algorithm, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
 pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
@@ -100,6 +102,15 @@ pub enum Priority {
     Normal,
     /// Last to wait.
     High,
+}
+
+impl Priority {
+    /// Every priority and its word in files.
+    pub const NAMES: [(&'static str, Priority); 3] = [
+        ("low", Priority::Low),
+        ("normal", Priority::Normal),
+        ("high", Priority::High),
+    ];
 }
 
 /// A short stable name for the content of a policy file; equal for files that differ only in comments and layout.

@@ -185,6 +185,15 @@ pub struct Endpoint {
     pub scope: ScopeId,
 }
 
+impl Endpoint {
+    /// Whether it is able and allowed to serve a request with these `needs`.
+    #[must_use]
+    pub fn can_serve(&self, needs: &Needs) -> bool {
+        let there = needs.region.is_none() || needs.region == self.region;
+        there && self.can.meets(needs)
+    }
+}
+
 /// A region of the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RegionId(pub u16);
@@ -228,6 +237,36 @@ impl Default for Capability {
             json: true,
         }
     }
+}
+
+impl Capability {
+    /// Whether an endpoint that can do this can serve a request with these `needs`.
+    #[must_use]
+    #[inline]
+    pub fn meets(&self, needs: &Needs) -> bool {
+        let fits = needs.output <= self.max_output && needs.input.saturating_add(needs.output) <= self.context;
+        let knows = (self.tools || !needs.tools) && (self.vision || !needs.vision) && (self.json || !needs.json);
+        fits && knows && self.operations.has(needs.operation)
+    }
+}
+
+/// What a request needs of an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The kind of request.
+    pub operation: Operation,
+    /// Tokens of the prompt, as estimated.
+    pub input: u32,
+    /// Most tokens of the answer; 0 if the request names no maximum.
+    pub output: u32,
+    /// Whether it calls tools.
+    pub tools: bool,
+    /// Whether it shows pictures.
+    pub vision: bool,
+    /// Whether it wants JSON by construction.
+    pub json: bool,
+    /// Where the endpoint must be; taken from the route.
+    pub region: Option<RegionId>,
 }
 
 /// A kind of request.

@@ -57,6 +57,18 @@ pub enum Algorithm {
     Permits(NonZeroU32),
 }
 
+impl Algorithm {
+    /// The most units that can be taken at once.
+    #[must_use]
+    pub const fn most(self) -> u64 {
+        match self {
+            Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) => quota.burst.get(),
+            Algorithm::FixedWindow(quota) => quota.amount.get(),
+            Algorithm::Permits(most) => most.get() as u64,
+        }
+    }
+}
+
 /// What a limit is counted per.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Partition {

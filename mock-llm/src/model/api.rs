@@ -280,6 +280,11 @@ impl Api {
                     answer.step = Step::Pause;
                     answer.segment = Segment::still(answer.segment.sent(now).1, tokens);
                     answer.until += pause;
+                    if answer.until.is_far() && !answer.heard {
+                        // Never to go on, and nobody there to hang up.
+                        self.end(slot);
+                        return;
+                    }
                     self.wake_at_end(slot, out);
                 }
             },
@@ -418,7 +423,8 @@ impl Backend for Api {
             return;
         }
         let answer = self.answers.at_mut(job.slot);
-        if answer.step.is_running() && self.on_cancel == OnCancel::Finish {
+        let goes_on = answer.step.is_running() && !answer.until.is_far();
+        if goes_on && self.on_cancel == OnCancel::Finish {
             answer.heard = false;
         } else {
             self.end(job.slot);

@@ -74,6 +74,25 @@ pub enum FaultKind {
     },
 }
 
+impl FaultKind {
+    /// The word for it in scenarios and reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            FaultKind::ConnectionRefused => "connection-refused",
+            FaultKind::BlackHole => "black-hole",
+            FaultKind::Outage { .. } => "outage",
+            FaultKind::QuotaExhausted => "quota-exhausted",
+            FaultKind::FailFast { .. } => "fail-fast",
+            FaultKind::ErrorBurst { .. } => "error-burst",
+            FaultKind::Brownout { .. } => "brownout",
+            FaultKind::SlowStart { .. } => "slow-start",
+            FaultKind::Stall { .. } => "stall",
+            FaultKind::Truncate { .. } => "truncate",
+        }
+    }
+}
+
 impl FaultSpec {
     /// A checked fault.
     ///
@@ -114,6 +133,15 @@ impl FaultSpec {
             end = at + length;
         }
         Ok(faults)
+    }
+
+    /// When it is over.
+    #[must_use]
+    pub fn end(&self) -> Instant {
+        match self.kind {
+            FaultKind::SlowStart { ramp } => self.at + ramp,
+            _ => self.at + self.lasts,
+        }
     }
 
     /// Finds the first number that a fault cannot have.

@@ -109,13 +109,14 @@ impl Queue {
     #[inline]
     fn move_to(&mut self, now: Instant, out: &mut Vec<Output>) {
         self.now = self.now.max(now);
-        if let Some(sharing) = &mut self.sharing {
-            sharing.move_to(self.now);
-        }
         while let Some((before, after)) = self.timeline.step(self.now) {
             self.cross(before, after, out);
         }
-        while let Some(slot) = self.sharing.as_mut().and_then(|sharing| sharing.done(&self.jobs)) {
+        while let Some(slot) = self
+            .sharing
+            .as_mut()
+            .and_then(|sharing| sharing.done(self.now, &self.jobs))
+        {
             self.complete(slot, self.now, out);
         }
     }
@@ -123,7 +124,7 @@ impl Queue {
     #[cold]
     fn cross(&mut self, before: Level, after: Level, out: &mut Vec<Output>) {
         if let Some(sharing) = &mut self.sharing {
-            sharing.set_slowdown(after.slowdown);
+            sharing.set_slowdown(self.now, after.slowdown);
         }
         let mut next = 0;
         while let Some(slot) = self.jobs.live_from(next) {
@@ -170,7 +171,7 @@ impl Queue {
             Place::Shared => {
                 self.served -= 1;
                 let sharing = self.sharing.as_mut().expect("only shared servers are shared");
-                sharing.leave(&self.jobs);
+                sharing.leave(self.now, &self.jobs);
             }
         }
         self.present -= 1;
@@ -263,7 +264,7 @@ impl Queue {
         let work = self.jobs.at_mut(id.slot);
         if let Some(sharing) = &mut self.sharing {
             work.place = Place::Shared;
-            sharing.join(id, work.service);
+            sharing.join(self.now, id, work.service);
             self.served += 1;
             self.count_busy();
         } else if self.served < self.servers {

@@ -56,19 +56,8 @@ impl Sharing {
         }
     }
 
-    /// Moves the clock to `now`.
-    pub(super) fn move_to(&mut self, now: Instant) {
-        if 0 < self.sharers {
-            let passed = u128::from(now.since(self.since).as_nanos()) << CLOCK_BITS;
-            let share = self.servers.min(self.sharers) << SLOWDOWN_BITS;
-            self.clock = self
-                .clock
-                .saturating_add(passed.saturating_mul(share) / (self.sharers * self.slowdown));
-        }
-        self.since = self.since.max(now);
-    }
-
-    pub(super) fn join(&mut self, id: JobId, service: Nanos) {
+    pub(super) fn join(&mut self, now: Instant, id: JobId, service: Nanos) {
+        self.move_to(now);
         self.sharers += 1;
         self.arrivals += 1;
         let done = self.clock.saturating_add(u128::from(service.as_nanos()) << CLOCK_BITS);
@@ -81,7 +70,8 @@ impl Sharing {
     }
 
     /// Somebody leaves, done or not; whoever was not done is forgotten by `jobs`, now or by the end of the call.
-    pub(super) fn leave<T>(&mut self, jobs: &Slab<T>) {
+    pub(super) fn leave<T>(&mut self, now: Instant, jobs: &Slab<T>) {
+        self.move_to(now);
         self.sharers -= 1;
         if self.sharers == 0 {
             self.heap.clear();
@@ -91,10 +81,10 @@ impl Sharing {
         }
     }
 
-    /// Who is done by now, one at a time; the caller lets it leave.
-    pub(super) fn done<T>(&mut self, jobs: &Slab<T>) -> Option<u32> {
+    /// Who is done by `now`, one at a time; the caller lets it leave.
+    pub(super) fn done<T>(&mut self, now: Instant, jobs: &Slab<T>) -> Option<u32> {
         let turn = self.next(jobs)?;
-        if turn.done <= self.clock {
+        if turn.done <= self.clock_at(now) {
             self.heap.pop();
             Some(turn.slot)
         } else {
@@ -102,7 +92,8 @@ impl Sharing {
         }
     }
 
-    pub(super) fn set_slowdown(&mut self, factor: f64) {
+    pub(super) fn set_slowdown(&mut self, now: Instant, factor: f64) {
+        self.move_to(now);
         self.slowdown = fixed_point(factor);
     }
 
@@ -137,6 +128,23 @@ impl Sharing {
         if key.stamp == self.stamp {
             self.armed = None;
         }
+    }
+
+    /// Makes `now` the instant that the clock is counted from. Only a change of its speed does: to look at it in between
+    /// must not change where it is rounded.
+    fn move_to(&mut self, now: Instant) {
+        self.clock = self.clock_at(now);
+        self.since = self.since.max(now);
+    }
+
+    fn clock_at(&self, now: Instant) -> u128 {
+        if self.sharers == 0 {
+            return self.clock;
+        }
+        let passed = u128::from(now.since(self.since).as_nanos()) << CLOCK_BITS;
+        let share = self.servers.min(self.sharers) << SLOWDOWN_BITS;
+        self.clock
+            .saturating_add(passed.saturating_mul(share) / (self.sharers * self.slowdown))
     }
 
     fn next<T>(&mut self, jobs: &Slab<T>) -> Option<Turn> {

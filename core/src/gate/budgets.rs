@@ -1,0 +1,115 @@
+//! Retry and hedge budgets of each route, and how long its first tokens take.
+
+use alloc::vec::Vec;
+
+use crate::hedge::{self, Delay, QuantileState};
+use crate::id::RouteId;
+use crate::memory::{Guarded, Memory};
+use crate::policy::{Policy, Route};
+use crate::retry::{Balance, RetryBudget};
+use crate::time::{Instant, Nanos};
+
+/// What the routes of a policy may spend on further attempts.
+pub(crate) struct Budgets<M: Memory> {
+    routes: Vec<RouteBudgets<M>>,
+}
+
+struct RouteBudgets<M: Memory> {
+    retry: Option<Account<M>>,
+    hedge: Option<Account<M>>,
+    /// Of streamed and of whole answers, apart: a whole answer's first byte is its last.
+    delay: Option<(Delay, [M::Block<QuantileState>; 2])>,
+}
+
+struct Account<M: Memory> {
+    law: RetryBudget,
+    balance: M::Block<Balance>,
+}
+
+/// A withdrawal that has to be used or given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withdrawal {
+    /// From the retry budget.
+    Retry,
+    /// From the hedge budget.
+    Hedge,
+}
+
+impl<M: Memory> Budgets<M> {
+    /// The budgets of `policy`, with nothing deposited.
+    #[must_use]
+    pub(crate) fn new(policy: &Policy) -> Budgets<M> {
+        Budgets {
+            routes: policy.routes.iter().map(RouteBudgets::new).collect(),
+        }
+    }
+
+    /// A request launches its first attempt: it earns its share of a retry and of a hedge.
+    pub(crate) fn deposit(&self, route: RouteId, now: Instant) {
+        let budgets = &self.routes[route.index()];
+        for account in [&budgets.retry, &budgets.hedge].into_iter().flatten() {
+            account.balance.with(|balance| account.law.deposit(balance, now));
+        }
+    }
+
+    /// Pays for one attempt; free where there is no budget.
+    pub(crate) fn withdraw(&self, route: RouteId, what: Withdrawal, now: Instant) -> bool {
+        let account = self.account(route, what);
+        account.is_none_or(|account| account.balance.with(|balance| account.law.withdraw(balance, now)))
+    }
+
+    /// Gives back what was paid for an attempt that was not launched.
+    pub(crate) fn refund(&self, route: RouteId, what: Withdrawal, now: Instant) {
+        if let Some(account) = self.account(route, what) {
+            account.balance.with(|balance| account.law.refund(balance, now));
+        }
+    }
+
+    /// An attempt's first token took so long.
+    pub(crate) fn observe(&self, route: RouteId, stream: bool, latency: Nanos, now: Instant) {
+        if let Some((law, states)) = &self.routes[route.index()].delay {
+            states[usize::from(stream)].with(|state| law.observe(state, now, latency));
+        }
+    }
+
+    /// How long an attempt may be silent before it is hedged; none while too little is known.
+    pub(crate) fn hedge_delay(&self, route: RouteId, stream: bool, now: Instant) -> Option<Nanos> {
+        let (law, states) = self.routes[route.index()].delay.as_ref()?;
+        states[usize::from(stream)].with(|state| law.at(state, now))
+    }
+
+    fn account(&self, route: RouteId, what: Withdrawal) -> Option<&Account<M>> {
+        let budgets = &self.routes[route.index()];
+        match what {
+            Withdrawal::Retry => budgets.retry.as_ref(),
+            Withdrawal::Hedge => budgets.hedge.as_ref(),
+        }
+    }
+}
+
+impl<M: Memory> RouteBudgets<M> {
+    fn new(route: &Route) -> RouteBudgets<M> {
+        let delay = |law: Delay| {
+            let fresh = || M::Block::new(law.fresh());
+            (law, [fresh(), fresh()])
+        };
+        RouteBudgets {
+            retry: route
+                .retry
+                .budget
+                .as_ref()
+                .map(|budget| Account::new(RetryBudget::new(budget))),
+            hedge: route.hedge.as_ref().map(|hedge| Account::new(hedge::budget(hedge))),
+            delay: route.hedge.map(|hedge| delay(Delay::new(hedge.after))),
+        }
+    }
+}
+
+impl<M: Memory> Account<M> {
+    fn new(law: RetryBudget) -> Account<M> {
+        Account {
+            law,
+            balance: M::Block::new(Balance::default()),
+        }
+    }
+}

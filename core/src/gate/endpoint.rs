@@ -1,0 +1,180 @@
+//! The live state of one endpoint: permits, load, health.
+
+use crate::health::{Admission, Breaker, Circuit, Health, ProbeState};
+use crate::load::Estimate;
+use crate::memory::{Guarded, Memory, Packed, Slot};
+use crate::policy::{Endpoint, Pool};
+use crate::time::Instant;
+
+/// The live state of one endpoint.
+pub(super) struct EndpointState<M: Memory> {
+    /// Attempts in flight, and whether somebody waits for them to end.
+    pub(super) permits: M::Word<Permits>,
+    /// Most attempts in flight.
+    pub(super) most: u32,
+    /// Until when it is ejected for failing: the epoch if it is healthy, in the past if it may be probed.
+    ///
+    /// A copy of what `vitals` say, so that picking a healthy endpoint takes no lock.
+    pub(super) ejected_until: M::Word<Instant>,
+    /// How long its first tokens take.
+    pub(super) estimate: M::Block<Estimate>,
+    /// Breaker and active probes.
+    pub(super) vitals: M::Block<Vitals>,
+    /// When the next active probe is due.
+    pub(super) probe_due: M::Word<Instant>,
+}
+
+/// The permit word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Permits {
+    /// Permits that are out.
+    pub(super) in_flight: u32,
+    /// A request waits in the pool's queue: a permit that comes back must go through it.
+    pub(super) waiting: bool,
+}
+
+/// What is known of an endpoint's health.
+pub(super) struct Vitals {
+    pub(super) health: Health,
+    pub(super) probing: ProbeState,
+}
+
+impl Packed for Permits {
+    #[inline]
+    fn pack(self) -> u64 {
+        u64::from(self.in_flight) << 1 | u64::from(self.waiting)
+    }
+
+    #[inline]
+    fn unpack(word: u64) -> Permits {
+        Permits {
+            in_flight: u32::try_from(word >> 1).expect("packed from 32 bits"),
+            waiting: word & 1 == 1,
+        }
+    }
+}
+
+impl Packed for Instant {
+    #[inline]
+    fn pack(self) -> u64 {
+        self.as_nanos()
+    }
+
+    #[inline]
+    fn unpack(word: u64) -> Instant {
+        Instant::from_nanos(word)
+    }
+}
+
+impl Vitals {
+    /// Until when the endpoint is ejected; see [`EndpointState::ejected_until`].
+    pub(super) fn ejected_until(&self, breaker: &Breaker) -> Instant {
+        /// In the past of every decision but the very first: it may be probed now.
+        const NOW: Instant = Instant::from_nanos(1);
+        if !self.probing.is_up() {
+            return Instant::FAR;
+        }
+        match breaker.circuit(&self.health) {
+            Circuit::Closed => Instant::EPOCH,
+            Circuit::Open { until, .. } => until.max(NOW),
+            Circuit::HalfOpen { .. } => NOW,
+        }
+    }
+}
+
+impl<M: Memory> EndpointState<M> {
+    pub(super) fn new(endpoint: &Endpoint, breaker: &Breaker, pool: &Pool) -> EndpointState<M> {
+        debug_assert!(!pool.is_empty());
+        EndpointState {
+            permits: M::Word::new(Permits::default()),
+            most: endpoint.max_in_flight.map_or(u32::MAX, core::num::NonZeroU32::get),
+            ejected_until: M::Word::new(Instant::EPOCH),
+            estimate: M::Block::new(Estimate::default()),
+            vitals: M::Block::new(Vitals {
+                health: breaker.fresh(),
+                probing: ProbeState::default(),
+            }),
+            probe_due: M::Word::new(Instant::FAR),
+        }
+    }
+
+    #[inline]
+    pub(super) fn in_flight(&self) -> u32 {
+        self.permits.read(|permits| permits.in_flight)
+    }
+
+    /// Whether a permit is free that nobody else waits for.
+    #[inline]
+    pub(super) fn has_permit(&self) -> bool {
+        self.permits
+            .read(|permits| permits.in_flight < self.most && !permits.waiting)
+    }
+
+    /// Takes a permit if one is free that nobody else waits for.
+    #[inline]
+    pub(super) fn take_permit(&self) -> bool {
+        self.permits.update(|permits| {
+            let free = permits.in_flight < self.most && !permits.waiting;
+            permits.in_flight += u32::from(free);
+            free
+        })
+    }
+
+    /// Takes a permit for somebody who waits.
+    pub(super) fn take_for_waiter(&self) -> bool {
+        self.permits.update(|permits| {
+            let free = permits.in_flight < self.most;
+            permits.in_flight += u32::from(free);
+            free
+        })
+    }
+
+    /// Takes a permit if one is free that nobody else waits for; else leaves word that somebody does.
+    pub(super) fn take_or_wait(&self) -> bool {
+        self.permits.update(|permits| {
+            let free = permits.in_flight < self.most && !permits.waiting;
+            permits.in_flight += u32::from(free);
+            permits.waiting |= !free && self.most < u32::MAX;
+            free
+        })
+    }
+
+    /// Leaves word that somebody waits.
+    pub(super) fn mark_waiting(&self) {
+        self.permits.update(|permits| permits.waiting = true);
+    }
+
+    /// Gives a permit back, unless somebody waits for it: then it stays out, to be handed over.
+    #[inline]
+    pub(super) fn give_back(&self) -> bool {
+        self.permits.update(|permits| {
+            permits.in_flight -= u32::from(!permits.waiting);
+            !permits.waiting
+        })
+    }
+
+    /// Gives a permit back although somebody waits.
+    pub(super) fn put_back(&self, still_waiting: bool) {
+        self.permits.update(|permits| {
+            permits.in_flight -= 1;
+            permits.waiting &= still_waiting;
+        });
+    }
+
+    /// Whether its health lets an attempt through.
+    #[inline]
+    pub(super) fn is_healthy(&self, breaker: &Breaker, now: Instant) -> bool {
+        let until = self.ejected_until.read(|until| *until);
+        if until == Instant::EPOCH {
+            return true;
+        }
+        until <= now && self.vitals.with(|vitals| may_probe(breaker, vitals, now))
+    }
+}
+
+fn may_probe(breaker: &Breaker, vitals: &Vitals, now: Instant) -> bool {
+    match breaker.peek(&vitals.health, now) {
+        Admission::Yes | Admission::Probe(_) => vitals.probing.is_up(),
+        Admission::No { .. } => false,
+    }
+}

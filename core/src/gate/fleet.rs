@@ -1,0 +1,446 @@
+//! Endpoints as they are now: who is picked, who is ejected, whose permits are out.
+
+use alloc::vec::Vec;
+
+use super::endpoint::{EndpointState, Vitals};
+use super::snapshot::EndpointSnapshot;
+use super::view::View;
+use crate::balance::{AnyBalancer, Balancer, PoolView};
+use crate::dice::Rng;
+use crate::fault::Fault;
+use crate::health::{Admission, Breaker, Probing, Report};
+use crate::id::{EndpointId, PoolId};
+use crate::lifecycle::{Effect, Effects, Ejection};
+use crate::load::PeakEwma;
+use crate::memory::{Guarded, Memory, Slot};
+use crate::policy::{Capability, LoadKind, Needs, Policy, Pool};
+use crate::queue::{Permit, WaitQueue};
+use crate::time::{Instant, Nanos};
+
+/// Every endpoint and pool, as they are now.
+pub(crate) struct Fleet<M: Memory> {
+    pub(super) endpoints: Vec<EndpointState<M>>,
+    pub(super) pools: Vec<PoolState<M>>,
+    /// Until when each quota scope is left alone.
+    scopes: Vec<M::Word<Instant>>,
+}
+
+/// What the endpoints of a pool share.
+pub(super) struct PoolState<M: Memory> {
+    balancer: AnyBalancer,
+    breaker: Breaker,
+    probing: Option<Probing>,
+    /// Moves on by one per round-robin pick.
+    turn: M::Word<u64>,
+    /// How many endpoints are ejected for failing.
+    unhealthy: M::Word<u64>,
+    pub(super) queue: M::Block<WaitQueue>,
+    pub(super) queues: bool,
+    pub(super) uniform: bool,
+}
+
+/// The answer to a wish for an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acquired {
+    /// This one; the permit is taken.
+    Yes(Permit),
+    /// Some could serve, but all their permits are out.
+    Full,
+    /// None can serve now; the earliest that could again, if that is known.
+    None {
+        /// When; [`Instant::FAR`] if only an active probe can tell, nothing if no endpoint is able at all.
+        until: Option<Instant>,
+    },
+}
+
+/// What a wish for an endpoint would be answered, without making it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// An endpoint could be had.
+    Ready,
+    /// All permits are out.
+    Full,
+    /// Not before this instant.
+    Until(Instant),
+    /// Nobody can tell when, or never.
+    Never,
+}
+
+/// What became of an attempt, in the words of those who share its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AttemptVerdict {
+    /// It answered completely.
+    Success {
+        /// From launch to first token.
+        latency: Nanos,
+    },
+    /// It failed.
+    Fault {
+        /// How.
+        fault: Fault,
+        /// When the endpoint wants to be asked again.
+        retry_after: Option<Nanos>,
+    },
+    /// It was called off.
+    Ignore,
+}
+
+/// How long a scope is left alone after a fault that does not say how long.
+const COOL_RATE_LIMITED: Nanos = Nanos::from_secs(1);
+/// The same after a fault that time alone does not mend.
+const COOL_EXHAUSTED: Nanos = Nanos::from_secs(60);
+/// The longest Retry-After that is believed.
+const COOL_MOST: Nanos = Nanos::from_secs(3600);
+/// Races that a pick may lose before the pool counts as full.
+const MOST_RACES: usize = 8;
+
+impl<M: Memory> Fleet<M> {
+    /// The endpoints of `policy`, never used.
+    #[must_use]
+    pub(crate) fn new(policy: &Policy) -> Fleet<M> {
+        let pools: Vec<PoolState<M>> = policy.pools.iter().map(|pool| PoolState::new(policy, pool)).collect();
+        let state = |endpoint: &crate::policy::Endpoint| {
+            let pool = endpoint.pool;
+            EndpointState::new(endpoint, &pools[pool.index()].breaker, policy.pool(pool))
+        };
+        Fleet {
+            endpoints: policy.endpoints.iter().map(state).collect(),
+            scopes: policy.scopes.iter().map(|_| M::Word::new(Instant::EPOCH)).collect(),
+            pools,
+        }
+    }
+
+    /// Picks an endpoint of `pool` and takes one of its permits.
+    ///
+    /// Endpoints in `avoid` do not count.
+    pub(crate) fn acquire(
+        &self,
+        policy: &Policy,
+        pool: PoolId,
+        needs: &Needs,
+        avoid: &[EndpointId],
+        now: Instant,
+        rng: &mut Rng,
+    ) -> Acquired {
+        let mut view = self.view(policy, pool, needs, avoid, now);
+        let balancer = &self.pools[pool.index()].balancer;
+        for _ in 0..MOST_RACES {
+            let Some(index) = balancer.pick(&view, rng) else {
+                break;
+            };
+            let endpoint = view.pool.endpoint(index);
+            if !self.endpoints[endpoint.index()].take_permit() {
+                continue;
+            }
+            match self.admit(policy, endpoint, view.panic, now) {
+                Some(permit) => return Acquired::Yes(permit),
+                None => self.endpoints[endpoint.index()].put_back(true),
+            }
+        }
+        view.full_too = true;
+        if (0..view.pool.len()).any(|index| view.is_available(index)) {
+            return Acquired::Full;
+        }
+        Acquired::None {
+            until: view.earliest_return(),
+        }
+    }
+
+    /// What [`Fleet::acquire`] would answer now.
+    pub(crate) fn outlook(
+        &self,
+        policy: &Policy,
+        pool: PoolId,
+        needs: &Needs,
+        avoid: &[EndpointId],
+        now: Instant,
+    ) -> Outlook {
+        let mut view = self.view(policy, pool, needs, avoid, now);
+        let any = |view: &View<'_, M>| (0..view.pool.len()).any(|index| view.is_available(index));
+        if any(&view) {
+            return Outlook::Ready;
+        }
+        view.full_too = true;
+        if any(&view) {
+            return Outlook::Full;
+        }
+        match view.earliest_return() {
+            Some(until) if now < until && !until.is_far() => Outlook::Until(until),
+            Some(_) | None => Outlook::Never,
+        }
+    }
+
+    /// The first token of an attempt came after `latency`.
+    pub(crate) fn answered(&self, policy: &Policy, endpoint: EndpointId, latency: Nanos, now: Instant) {
+        let pool = policy.pool(policy.endpoint(endpoint).pool);
+        if let LoadKind::PeakEwma { decay } = pool.balance.load {
+            let law = PeakEwma::new(decay);
+            let state = &self.endpoints[endpoint.index()];
+            state.estimate.with(|estimate| law.observe(estimate, now, latency));
+        }
+    }
+
+    /// An attempt has ended: its verdict counts, its permit comes back or goes to whoever waits.
+    pub(crate) fn release(
+        &self,
+        policy: &Policy,
+        permit: Permit,
+        verdict: AttemptVerdict,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        let report = match verdict {
+            AttemptVerdict::Success { latency } => Some(Report::Success { latency }),
+            AttemptVerdict::Ignore => None,
+            AttemptVerdict::Fault { fault, retry_after } => {
+                self.faulted(policy, permit.endpoint, fault, retry_after, now, effects);
+                Some(Report::of(fault))
+            }
+        };
+        self.update_vitals(policy, permit.endpoint, now, effects, |breaker, vitals| match report {
+            Some(report) => {
+                breaker.record(&mut vitals.health, now, report, permit.probe);
+            }
+            None => breaker.release(&mut vitals.health, permit.probe),
+        });
+        self.free(policy, permit.endpoint, now, effects);
+    }
+
+    /// An active probe has been answered.
+    pub(crate) fn judge(&self, policy: &Policy, endpoint: EndpointId, ok: bool, now: Instant, effects: &mut Effects) {
+        let Some(probing) = &self.pools[policy.endpoint(endpoint).pool.index()].probing else {
+            return;
+        };
+        self.update_vitals(policy, endpoint, now, effects, |_, vitals| {
+            let _turn = probing.judge(&mut vitals.probing, ok);
+        });
+    }
+
+    pub(super) fn schedule_probe(&self, endpoint: EndpointId, at: Instant) {
+        self.endpoints[endpoint.index()].probe_due.update(|due| *due = at);
+    }
+
+    /// Asks for every active probe that is due; returns when the next one is.
+    pub(super) fn probe_due(&self, policy: &Policy, now: Instant, effects: &mut Effects) -> Option<Instant> {
+        let mut next = Instant::FAR;
+        for (at, state) in self.endpoints.iter().enumerate() {
+            let Some(probe) = &policy.pool(policy.endpoints[at].pool).probe else {
+                continue;
+            };
+            let (is_due, due) = state.probe_due.update(|due| {
+                let is_due = *due <= now;
+                if is_due {
+                    // By whole periods, so that a late wake-up does not shift the rhythm.
+                    let periods = now.since(*due).as_nanos() / probe.every.as_nanos().max(1) + 1;
+                    *due += probe.every * periods;
+                }
+                (is_due, *due)
+            });
+            if is_due {
+                effects.push(Effect::Probe {
+                    endpoint: EndpointId::at(at),
+                });
+            }
+            next = next.min(due);
+        }
+        (!next.is_far()).then_some(next)
+    }
+
+    pub(super) fn snapshot(&self, policy: &Policy, endpoint: EndpointId) -> EndpointSnapshot {
+        let state = &self.endpoints[endpoint.index()];
+        EndpointSnapshot {
+            in_flight: state.in_flight(),
+            ejected_until: state.ejected_until.read(|until| *until),
+            cooling_until: self.cooling_until(policy, endpoint),
+        }
+    }
+
+    #[inline]
+    pub(super) fn breaker(&self, policy: &Policy, endpoint: EndpointId) -> &Breaker {
+        &self.pools[policy.endpoint(endpoint).pool.index()].breaker
+    }
+
+    #[inline]
+    pub(super) fn cooling_until(&self, policy: &Policy, endpoint: EndpointId) -> Instant {
+        self.scopes[policy.endpoint(endpoint).scope.index()].read(|until| *until)
+    }
+
+    /// Whether `endpoint` may be handed to somebody who waits.
+    pub(super) fn may_serve(&self, policy: &Policy, endpoint: EndpointId, now: Instant) -> bool {
+        let state = &self.endpoints[endpoint.index()];
+        let healthy = self.panics(policy.endpoint(endpoint).pool, policy)
+            || state.is_healthy(self.breaker(policy, endpoint), now);
+        healthy && self.cooling_until(policy, endpoint) <= now
+    }
+
+    /// Turns a permit that was taken into one that health agrees with.
+    pub(super) fn admit(&self, policy: &Policy, endpoint: EndpointId, panic: bool, now: Instant) -> Option<Permit> {
+        let state = &self.endpoints[endpoint.index()];
+        if state.ejected_until.read(|until| *until) == Instant::EPOCH {
+            return Some(Permit { endpoint, probe: None });
+        }
+        let breaker = self.breaker(policy, endpoint);
+        let admission = state.vitals.with(|vitals| {
+            let admission = breaker.admit(&mut vitals.health, now);
+            let until = vitals.ejected_until(breaker);
+            state.ejected_until.update(|ejected| *ejected = until);
+            admission
+        });
+        match admission {
+            Admission::Yes => Some(Permit { endpoint, probe: None }),
+            Admission::Probe(slot) => Some(Permit {
+                endpoint,
+                probe: Some(slot),
+            }),
+            Admission::No { .. } => panic.then_some(Permit { endpoint, probe: None }),
+        }
+    }
+
+    /// Whether so few endpoints are healthy that health is ignored.
+    pub(super) fn panics(&self, pool: PoolId, policy: &Policy) -> bool {
+        let unhealthy = self.pools[pool.index()].unhealthy.read(|count| *count);
+        if unhealthy == 0 {
+            return false;
+        }
+        let pool = policy.pool(pool);
+        let all = f64::from(pool.endpoints.end - pool.endpoints.start);
+        #[expect(clippy::cast_precision_loss, reason = "at most 65,535 endpoints")]
+        let healthy = all - unhealthy as f64;
+        healthy < f64::from(pool.panic_below) * all
+    }
+
+    /// A failure counts as a long latency, however fast it came.
+    fn penalize(&self, policy: &Policy, endpoint: EndpointId, retry_after: Option<Nanos>, now: Instant) {
+        let pool = policy.pool(policy.endpoint(endpoint).pool);
+        if let LoadKind::PeakEwma { decay } = pool.balance.load {
+            let law = PeakEwma::new(decay);
+            let state = &self.endpoints[endpoint.index()];
+            state.estimate.with(|estimate| law.fail(estimate, now, retry_after));
+        }
+    }
+
+    fn view<'a>(
+        &'a self,
+        policy: &'a Policy,
+        pool: PoolId,
+        needs: &'a Needs,
+        avoid: &'a [EndpointId],
+        now: Instant,
+    ) -> View<'a, M> {
+        let state = &self.pools[pool.index()];
+        View {
+            fleet: self,
+            policy,
+            pool: policy.pool(pool),
+            turn: &state.turn,
+            uniform: state.uniform,
+            needs,
+            avoid,
+            now,
+            panic: self.panics(pool, policy),
+            full_too: false,
+        }
+    }
+
+    /// A failure makes the endpoint look slow, and one of the account cools every endpoint of it.
+    fn faulted(
+        &self,
+        policy: &Policy,
+        endpoint: EndpointId,
+        fault: Fault,
+        retry_after: Option<Nanos>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        if fault != Fault::Client {
+            self.penalize(policy, endpoint, retry_after, now);
+        }
+        let length = match fault {
+            Fault::RateLimited => retry_after.unwrap_or(COOL_RATE_LIMITED),
+            Fault::QuotaExhausted | Fault::Credential => retry_after.unwrap_or(COOL_EXHAUSTED).max(COOL_EXHAUSTED),
+            Fault::Overloaded => match retry_after {
+                Some(length) => length,
+                None => return,
+            },
+            Fault::Connect | Fault::Timeout | Fault::Server | Fault::Client | Fault::Stream => return,
+        };
+        let until = now + length.min(COOL_MOST);
+        let scope = policy.endpoint(endpoint).scope;
+        // The later deadline is kept: asking again must not shorten what the provider said before.
+        let moved = self.scopes[scope.index()].update(|cooling| {
+            let moved = *cooling < until;
+            *cooling = until.max(*cooling);
+            moved
+        });
+        if moved {
+            effects.push(Effect::Eject {
+                endpoint,
+                ejection: Ejection::RetryAfter,
+                until,
+            });
+            self.wake_waiters(policy, policy.endpoint(endpoint).pool, until, effects);
+        }
+    }
+
+    /// Changes the health of `endpoint`, and tells whoever needs to know.
+    fn update_vitals(
+        &self,
+        policy: &Policy,
+        endpoint: EndpointId,
+        now: Instant,
+        effects: &mut Effects,
+        change: impl FnOnce(&Breaker, &mut Vitals),
+    ) {
+        let state = &self.endpoints[endpoint.index()];
+        let id = policy.endpoint(endpoint).pool;
+        let pool = &self.pools[id.index()];
+        let (before, after, down) = state.vitals.with(|vitals| {
+            let before = vitals.ejected_until(&pool.breaker);
+            change(&pool.breaker, vitals);
+            let after = vitals.ejected_until(&pool.breaker);
+            if before != after {
+                state.ejected_until.update(|until| *until = after);
+                let was = u64::from(before != Instant::EPOCH);
+                let is = u64::from(after != Instant::EPOCH);
+                pool.unhealthy.update(|count| *count = *count + is - was);
+            }
+            (before, after, !vitals.probing.is_up())
+        });
+        if before == after {
+            return;
+        }
+        if after == Instant::EPOCH {
+            effects.push(Effect::Restore { endpoint });
+            self.drain(policy, id, now, effects);
+        } else if now < after {
+            let ejection = if down { Ejection::Probe } else { Ejection::Tripped };
+            effects.push(Effect::Eject {
+                endpoint,
+                ejection,
+                until: after,
+            });
+            if !after.is_far() {
+                self.wake_waiters(policy, id, after, effects);
+            }
+        }
+    }
+}
+
+impl<M: Memory> PoolState<M> {
+    fn new(policy: &Policy, pool: &Pool) -> PoolState<M> {
+        let range = usize::from(pool.endpoints.start)..usize::from(pool.endpoints.end);
+        let uniform = policy.endpoints[range]
+            .iter()
+            .all(|endpoint| endpoint.can == Capability::default());
+        PoolState {
+            balancer: AnyBalancer::new(&pool.balance),
+            breaker: Breaker::new(&pool.breaker),
+            probing: pool.probe.as_ref().map(|probe| Probing::new(probe.rise, probe.fall)),
+            turn: M::Word::new(0),
+            unhealthy: M::Word::new(0),
+            queue: M::Block::new(WaitQueue::new(pool.queue)),
+            queues: 0 < pool.queue.length,
+            uniform,
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Every limit and its keyed states; several are charged at once, all of them or none.
+
+use alloc::vec::Vec;
+
+use crate::id::{KeyHash, LimitId};
+use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Taken, TokenBucket};
+use crate::memory::{Keyed, Memory, Place};
+use crate::policy::{Algorithm, Charges, Limit, OnOutage, OnWait, Policy, Refund, Store};
+use crate::time::{Instant, Nanos};
+use crate::usage::{Cost, Estimate, Unit, Usage};
+
+/// Every limit of a policy, with its states.
+pub struct Limits<M: Memory> {
+    entries: Vec<Entry<M>>,
+}
+
+struct Entry<M: Memory> {
+    law: Law<M>,
+    unit: Unit,
+    refund: Refund,
+    store: Store,
+    /// Output tokens assumed of a request that names no maximum.
+    output_default: u32,
+    /// The most that the limit can ever hold.
+    most: Cost,
+}
+
+/// A limiter and the table of its states: a closed set, so that a decision is a jump.
+enum Law<M: Memory> {
+    Gcra(Gcra, M::Table<<Gcra as Limiter>::State>),
+    TokenBucket(TokenBucket, M::Table<<TokenBucket as Limiter>::State>),
+    FixedWindow(FixedWindow, M::Table<<FixedWindow as Limiter>::State>),
+    Permits(Permits, M::Table<<Permits as Limiter>::State>),
+}
+
+/// Which of a request's limits are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those whose state is in the process.
+    Local,
+    /// Those whose state is elsewhere.
+    Remote,
+    /// Those elsewhere that fall back to a state in the process when it does not answer.
+    Fallback,
+}
+
+/// What was charged, to be settled once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// When the request may go on; after now if a limit shapes.
+    pub at: Instant,
+    /// When it was charged.
+    taken: Instant,
+    /// Which of the charges were taken, a bit each.
+    charged: u8,
+    /// Which of them from the shared overflow key.
+    overflow: u8,
+}
+
+impl Granted {
+    /// Whether there is anything to settle.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.charged == 0
+    }
+
+    /// These charges and those of `other`, taken by the same request from other limits.
+    #[must_use]
+    pub fn and(self, other: Granted) -> Granted {
+        Granted {
+            at: self.at.max(other.at),
+            taken: if self.is_empty() { other.taken } else { self.taken },
+            charged: self.charged | other.charged,
+            overflow: self.overflow | other.overflow,
+        }
+    }
+}
+
+/// Why a request was not let through; nothing is charged then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitRefusal {
+    /// The limit that binds: the one with the longest wait.
+    pub limit: LimitId,
+    /// When the request could be let through; [`Instant::FAR`] if nobody can tell.
+    pub until: Instant,
+    /// It asks for more than the limit can ever hold.
+    pub never: bool,
+    /// The key shared its state with others, because there were too many keys.
+    pub overflow: bool,
+}
+
+impl<M: Memory> Limits<M> {
+    /// The limits of `policy`, never used.
+    #[must_use]
+    pub fn new(policy: &Policy) -> Limits<M> {
+        Limits {
+            entries: policy.limits.iter().map(Entry::new).collect(),
+        }
+    }
+
+    /// Charges all limits in `reach` with what the request is estimated at, or none.
+    ///
+    /// Taken one after the other in the policy's order; when one refuses, those before it are undone, newest first,
+    /// and those after it are only looked at, so that the refusal names the longest wait. Under a race the
+    /// undone units are missing to others for a moment: this can only admit less.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitRefusal`] if any of them refuses.
+    pub fn take_all(
+        &self,
+        charges: &Charges,
+        reach: Reach,
+        estimate: Estimate,
+        now: Instant,
+    ) -> Result<Granted, LimitRefusal> {
+        let mut granted = Granted {
+            at: now,
+            taken: now,
+            ..Granted::default()
+        };
+        for index in 0..charges.len() {
+            let (limit, key) = charges.at(index);
+            let entry = &self.entries[limit.index()];
+            if !entry.is_in(reach) {
+                continue;
+            }
+            let (decision, place) = entry.take(key, now, estimate);
+            match decision {
+                Decision::Allow { at } => {
+                    granted.at = granted.at.max(at);
+                    granted.charged |= 1 << index;
+                    granted.overflow |= u8::from(place == Place::Overflow) << index;
+                }
+                Decision::Wait { until } => {
+                    let refusal = LimitRefusal {
+                        limit,
+                        until,
+                        never: false,
+                        overflow: place == Place::Overflow,
+                    };
+                    self.undo_all(charges, granted, estimate, now);
+                    return Err(self.binding(charges, reach, index + 1, estimate, now, refusal));
+                }
+                Decision::Never => {
+                    self.undo_all(charges, granted, estimate, now);
+                    return Err(LimitRefusal::never(limit));
+                }
+            }
+        }
+        Ok(granted)
+    }
+
+    /// Takes back what was granted, newest first, as if it had not been.
+    pub fn undo_all(&self, charges: &Charges, granted: Granted, estimate: Estimate, now: Instant) {
+        for index in (0..charges.len()).rev() {
+            if let Some((entry, key, place, taken)) = self.hold(charges, granted, index, estimate) {
+                entry.undo(key, place, now, taken);
+            }
+        }
+    }
+
+    /// Trues up what was granted on an estimate, now that the truth is known.
+    pub fn settle_all(&self, charges: &Charges, granted: Granted, estimate: Estimate, used: Usage, now: Instant) {
+        for index in 0..charges.len() {
+            if let Some((entry, key, place, taken)) = self.hold(charges, granted, index, estimate) {
+                entry.settle(key, place, now, taken, used);
+            }
+        }
+    }
+
+    /// Whether any of these limits has its state elsewhere, and if so how long to wait for an answer.
+    #[must_use]
+    pub fn remote_deadline(&self, charges: &Charges) -> Option<Nanos> {
+        let stores = (0..charges.len()).map(|index| self.entries[charges.at(index).0.index()].store);
+        let deadlines = stores.filter_map(|store| match store {
+            Store::Strict { deadline, .. } => Some(deadline),
+            Store::Local => None,
+        });
+        deadlines.min()
+    }
+
+    /// The first of these limits that refuses when its store does not answer.
+    #[must_use]
+    pub fn refuses_on_outage(&self, charges: &Charges) -> Option<LimitId> {
+        let limits = (0..charges.len()).map(|index| charges.at(index).0);
+        limits.into_iter().find(|limit| {
+            let store = self.entries[limit.index()].store;
+            matches!(
+                store,
+                Store::Strict {
+                    on_outage: OnOutage::Refuse,
+                    ..
+                }
+            )
+        })
+    }
+
+    /// How many keys are remembered, per limit.
+    #[must_use]
+    pub fn keys(&self) -> Vec<usize> {
+        self.entries.iter().map(Entry::keys).collect()
+    }
+
+    /// Of `refusal` and the refusals of the limits from `from` on, the one with the longest wait.
+    fn binding(
+        &self,
+        charges: &Charges,
+        reach: Reach,
+        from: usize,
+        estimate: Estimate,
+        now: Instant,
+        mut refusal: LimitRefusal,
+    ) -> LimitRefusal {
+        for index in from..charges.len() {
+            let (limit, key) = charges.at(index);
+            let entry = &self.entries[limit.index()];
+            if !entry.is_in(reach) {
+                continue;
+            }
+            match entry.peek(key, now, estimate) {
+                Decision::Allow { .. } => {}
+                Decision::Wait { until } => {
+                    if refusal.until < until {
+                        refusal = LimitRefusal {
+                            limit,
+                            until,
+                            ..refusal
+                        };
+                    }
+                }
+                Decision::Never => return LimitRefusal::never(limit),
+            }
+        }
+        refusal
+    }
+
+    fn hold(
+        &self,
+        charges: &Charges,
+        granted: Granted,
+        index: usize,
+        estimate: Estimate,
+    ) -> Option<(&Entry<M>, KeyHash, Place, Taken)> {
+        if granted.charged & 1 << index == 0 {
+            return None;
+        }
+        let (limit, key) = charges.at(index);
+        let entry = &self.entries[limit.index()];
+        let place = if granted.overflow & 1 << index == 0 {
+            Place::Own
+        } else {
+            Place::Overflow
+        };
+        let taken = Taken {
+            cost: entry.cost(estimate),
+            at: granted.taken,
+        };
+        Some((entry, key, place, taken))
+    }
+}
+
+impl LimitRefusal {
+    fn never(limit: LimitId) -> LimitRefusal {
+        LimitRefusal {
+            limit,
+            until: Instant::FAR,
+            never: true,
+            overflow: false,
+        }
+    }
+}
+
+/// Runs `$body` with the limiter and table of whichever law it is.
+macro_rules! with_law {
+    ($law:expr, $limiter:ident, $table:ident => $body:expr) => {
+        match $law {
+            Law::Gcra($limiter, $table) => $body,
+            Law::TokenBucket($limiter, $table) => $body,
+            Law::FixedWindow($limiter, $table) => $body,
+            Law::Permits($limiter, $table) => $body,
+        }
+    };
+}
+
+impl<M: Memory> Entry<M> {
+    fn new(limit: &Limit) -> Entry<M> {
+        let most = match limit.on_wait {
+            OnWait::Refuse => Nanos::ZERO,
+            OnWait::Delay { most } => most,
+        };
+        let table = limit.max_keys;
+        let law = match limit.algorithm {
+            Algorithm::Gcra(quota) => Law::Gcra(Gcra::new(quota, most), M::Table::new(table)),
+            Algorithm::TokenBucket(quota) => Law::TokenBucket(TokenBucket::new(quota, most), M::Table::new(table)),
+            Algorithm::FixedWindow(quota) => Law::FixedWindow(FixedWindow::new(quota), M::Table::new(table)),
+            Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
+        };
+        Entry {
+            law,
+            unit: limit.unit,
+            refund: limit.refund,
+            store: limit.store,
+            output_default: limit.output_default,
+            most: limit.algorithm.most(),
+        }
+    }
+
+    #[inline]
+    fn is_in(&self, reach: Reach) -> bool {
+        match reach {
+            Reach::Local => self.store == Store::Local,
+            Reach::Remote => self.store != Store::Local,
+            Reach::Fallback => matches!(
+                self.store,
+                Store::Strict {
+                    on_outage: OnOutage::LocalShare,
+                    ..
+                }
+            ),
+        }
+    }
+
+    /// What the request is charged. What it does not say is assumed, but never more than the limit can hold: a
+    /// request is not refused for ever on a guess.
+    #[inline]
+    fn cost(&self, estimate: Estimate) -> Cost {
+        let cost = self.unit.cost(estimate.or(self.output_default));
+        match estimate.output {
+            Some(_) => cost,
+            None => {
+                let certain = self.unit.cost(estimate.or(0));
+                cost.min(self.most).max(certain)
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&self, key: KeyHash, now: Instant, estimate: Estimate) -> (Decision, Place) {
+        let cost = self.cost(estimate);
+        with_law!(&self.law, limiter, table => table.update(
+            key,
+            |state| limiter.is_idle(state, now),
+            |state| limiter.take(state, now, cost),
+        ))
+    }
+
+    fn peek(&self, key: KeyHash, now: Instant, estimate: Estimate) -> Decision {
+        let cost = self.cost(estimate);
+        with_law!(&self.law, limiter, table => table.read(key, |state| {
+            let mut copy = *state;
+            limiter.take(&mut copy, now, cost)
+        }))
+    }
+
+    fn undo(&self, key: KeyHash, place: Place, now: Instant, taken: Taken) {
+        with_law!(&self.law, limiter, table => table.amend(
+            key,
+            place,
+            |state| limiter.is_idle(state, now),
+            |state| limiter.undo(state, now, taken),
+        ));
+    }
+
+    fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Usage) {
+        let used = match self.unit {
+            Unit::InFlight => 0,
+            Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => self.unit.cost(used),
+        };
+        let used = match self.refund {
+            Refund::None if self.unit != Unit::InFlight => used.max(taken.cost),
+            Refund::Full | Refund::None => used,
+        };
+        if used == taken.cost {
+            return;
+        }
+        with_law!(&self.law, limiter, table => table.amend(
+            key,
+            place,
+            |state| limiter.is_idle(state, now),
+            |state| limiter.settle(state, now, taken, used),
+        ));
+    }
+
+    fn keys(&self) -> usize {
+        with_law!(&self.law, _limiter, table => table.len())
+    }
+}

@@ -1,0 +1,128 @@
+//! What requests share: limits, the fleet of endpoints, budgets and wait queues.
+//!
+//! The gate is a machine of its own: a breaker that is due for a probe, an endpoint whose Retry-After has passed
+//! and an active health check free capacity while no request runs. Whoever drives requests therefore also drives
+//! the gate: it delivers [`GateInput`] and performs the effects, with one timer for the gate beside the one of
+//! each request.
+//!
+//! | Law | Test |
+//! |---|---|
+//! | Attempts in flight on an endpoint are the open attempts on it, after every step. | `every_hold_released_once` |
+//! | Whoever waits is admitted once a permit that it can use is free. | `no_wakeup_lost` |
+//! | Below the panic threshold health is ignored; a Retry-After is not. | `panic_ignores_health` |
+//! | A gate for one thread and one for many decide alike. | `local_equals_shared` |
+
+mod budgets;
+mod endpoint;
+mod fleet;
+mod limits;
+mod snapshot;
+mod view;
+mod waiting;
+
+use alloc::vec::Vec;
+
+pub use limits::{Granted, LimitRefusal, Limits, Reach};
+pub use snapshot::{EndpointSnapshot, Snapshot};
+
+pub(crate) use budgets::{Budgets, Withdrawal};
+pub(crate) use fleet::{Acquired, AttemptVerdict, Fleet, Outlook};
+pub(crate) use waiting::Entry;
+
+use crate::id::{EndpointId, PoolId};
+use crate::lifecycle::{Effect, Effects};
+use crate::memory::Memory;
+use crate::policy::Policy;
+use crate::time::Instant;
+
+/// What requests share.
+pub struct Gate<M: Memory> {
+    policy: Policy,
+    pub(crate) limits: Limits<M>,
+    pub(crate) fleet: Fleet<M>,
+    pub(crate) budgets: Budgets<M>,
+}
+
+/// What the world tells the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateInput {
+    /// The gate begins: once, before any request.
+    Start,
+    /// The instant asked for by [`Effect::WakeGateAt`] has come.
+    Wake,
+    /// An active health check has been answered, or was not answered in time.
+    Probe {
+        /// Of which endpoint.
+        endpoint: EndpointId,
+        /// Whether the answer was good.
+        ok: bool,
+    },
+}
+
+impl<M: Memory> Gate<M> {
+    /// A gate that has seen nothing yet.
+    #[must_use]
+    pub fn new(policy: Policy) -> Gate<M> {
+        Gate {
+            limits: Limits::new(&policy),
+            fleet: Fleet::new(&policy),
+            budgets: Budgets::new(&policy),
+            policy,
+        }
+    }
+
+    /// The policy that it decides by.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Advances the gate by one input. Every consequence is in `effects` when this returns.
+    ///
+    /// Late and repeated wake-ups are harmless.
+    pub fn handle(&self, now: Instant, input: GateInput, effects: &mut Effects) {
+        match input {
+            GateInput::Start => self.start(now, effects),
+            GateInput::Wake => self.wake(now, effects),
+            GateInput::Probe { endpoint, ok } => self.fleet.judge(&self.policy, endpoint, ok, now, effects),
+        }
+    }
+
+    /// The state of everything that is shared, for people, plots and laws.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let endpoints = (0..self.policy.endpoints.len()).map(EndpointId::at);
+        Snapshot {
+            endpoints: endpoints.map(|id| self.fleet.snapshot(&self.policy, id)).collect(),
+            waiting: self.pools().map(|pool| self.fleet.waiting(pool)).collect::<Vec<_>>(),
+            keys: self.limits.keys(),
+        }
+    }
+
+    fn start(&self, now: Instant, effects: &mut Effects) {
+        for (at, endpoint) in self.policy.endpoints.iter().enumerate() {
+            if let Some(probe) = &self.policy.pool(endpoint.pool).probe {
+                // Spread over the period: endpoints of one pool are not all asked at once.
+                let pool = self.policy.pool(endpoint.pool);
+                let nth = at - usize::from(pool.endpoints.start);
+                let share = probe.every.as_nanos() / pool.len() as u64 * nth as u64;
+                self.fleet
+                    .schedule_probe(EndpointId::at(at), now + crate::time::Nanos::from_nanos(share));
+            }
+        }
+        self.wake(now, effects);
+    }
+
+    fn wake(&self, now: Instant, effects: &mut Effects) {
+        for pool in self.pools() {
+            self.fleet.drain(&self.policy, pool, now, effects);
+        }
+        if let Some(at) = self.fleet.probe_due(&self.policy, now, effects) {
+            effects.push(Effect::WakeGateAt { at });
+        }
+    }
+
+    fn pools(&self) -> impl Iterator<Item = PoolId> {
+        (0..self.policy.pools.len()).map(PoolId::at)
+    }
+}

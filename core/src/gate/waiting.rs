@@ -1,0 +1,192 @@
+//! Waiting for a permit: how one comes back while somebody waits, and how waiters are woken.
+//!
+//! The permit word has a waiting bit. It is set, under the queue's lock, on every endpoint that a new waiter could
+//! use; a permit that comes back to a word with the bit set stays out and is handed over under the lock.
+//! No permit can therefore come back unseen between a waiter's last look and its entry into the queue, and
+//! nobody who has just arrived overtakes those who wait.
+
+use super::fleet::Fleet;
+use crate::id::{EndpointId, PoolId};
+use crate::lifecycle::{Effect, Effects, Verdict as Wait};
+use crate::memory::{Guarded, Memory, Slot};
+use crate::policy::{Needs, Policy};
+use crate::queue::{Claim, Permit, Place, Removal, WaitQueue, Waiter};
+use crate::time::Instant;
+
+/// The answer to a wish to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A permit came back in the meantime.
+    Admitted(Permit),
+    /// It waits here.
+    Waits(Place),
+    /// Nobody else may wait.
+    Full,
+}
+
+impl<M: Memory> Fleet<M> {
+    /// Lets a request wait for a permit of `pool`, after [`Acquired::Full`](super::Acquired::Full).
+    pub(crate) fn enqueue(&self, policy: &Policy, pool: PoolId, waiter: Waiter, now: Instant) -> Entry {
+        let state = &self.pools[pool.index()];
+        if !state.queues {
+            return Entry::Full;
+        }
+        state.queue.with(|queue| {
+            if !queue.has_room() {
+                return Entry::Full;
+            }
+            for endpoint in endpoints(policy, pool) {
+                if !policy.endpoint(endpoint).can_serve(&waiter.needs) {
+                    continue;
+                }
+                if !self.may_serve(policy, endpoint, now) {
+                    self.endpoints[endpoint.index()].mark_waiting();
+                } else if self.endpoints[endpoint.index()].take_or_wait() {
+                    match self.admit(policy, endpoint, self.panics(pool, policy), now) {
+                        Some(permit) => {
+                            self.unmark(policy, pool, queue);
+                            return Entry::Admitted(permit);
+                        }
+                        None => self.endpoints[endpoint.index()].put_back(true),
+                    }
+                }
+            }
+            queue.push(waiter).map_or(Entry::Full, Entry::Waits)
+        })
+    }
+
+    /// Takes a waiter out of the queue of `pool`.
+    pub(crate) fn leave(&self, policy: &Policy, pool: PoolId, place: Place) -> Removal {
+        self.pools[pool.index()].queue.with(|queue| {
+            let removal = queue.remove(place);
+            self.unmark(policy, pool, queue);
+            removal
+        })
+    }
+
+    /// Takes up the permit that a waiter of `pool` was told of.
+    pub(crate) fn claim(&self, pool: PoolId, place: Place) -> Claim {
+        self.pools[pool.index()].queue.with(|queue| queue.claim(place))
+    }
+
+    /// A permit comes back: to the endpoint, or to whoever waits for it.
+    pub(super) fn free(&self, policy: &Policy, endpoint: EndpointId, now: Instant, effects: &mut Effects) {
+        if self.endpoints[endpoint.index()].give_back() {
+            return;
+        }
+        let pool = policy.endpoint(endpoint).pool;
+        self.pools[pool.index()].queue.with(|queue| {
+            if self.may_serve(policy, endpoint, now) && self.hand_over(policy, endpoint, queue, now, effects) {
+                self.unmark(policy, pool, queue);
+                return;
+            }
+            self.endpoints[endpoint.index()].put_back(0 < queue.waiting());
+            self.unmark(policy, pool, queue);
+        });
+    }
+
+    /// Hands every free permit of `pool` to those who wait for one.
+    pub(super) fn drain(&self, policy: &Policy, pool: PoolId, now: Instant, effects: &mut Effects) {
+        let state = &self.pools[pool.index()];
+        if !state.queues {
+            return;
+        }
+        state.queue.with(|queue| {
+            let mut back = Instant::FAR;
+            for endpoint in endpoints(policy, pool) {
+                while 0 < queue.waiting()
+                    && self.may_serve(policy, endpoint, now)
+                    && self.endpoints[endpoint.index()].take_for_waiter()
+                {
+                    if !self.hand_over(policy, endpoint, queue, now, effects) {
+                        self.endpoints[endpoint.index()].put_back(true);
+                        break;
+                    }
+                }
+                let ejected = self.endpoints[endpoint.index()].ejected_until.read(|until| *until);
+                let until = ejected.max(self.cooling_until(policy, endpoint));
+                if now < until {
+                    back = back.min(until);
+                }
+            }
+            self.unmark(policy, pool, queue);
+            if 0 < queue.waiting() && !back.is_far() {
+                effects.push(Effect::WakeGateAt { at: back });
+            }
+        });
+    }
+
+    /// How many wait in `pool`.
+    pub(super) fn waiting(&self, pool: PoolId) -> u32 {
+        self.pools[pool.index()].queue.with(|queue| queue.waiting())
+    }
+
+    /// Asks to be woken when an endpoint of `pool` comes back, if anybody could be waiting for it.
+    pub(super) fn wake_waiters(&self, policy: &Policy, pool: PoolId, at: Instant, effects: &mut Effects) {
+        debug_assert!(pool.index() < policy.pools.len());
+        if self.pools[pool.index()].queues {
+            effects.push(Effect::WakeGateAt { at });
+        }
+    }
+
+    /// Hands a permit of `endpoint`, which is out, to the first that can use it.
+    fn hand_over(
+        &self,
+        policy: &Policy,
+        endpoint: EndpointId,
+        queue: &mut WaitQueue,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> bool {
+        let pool = policy.endpoint(endpoint).pool;
+        let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now) else {
+            return false;
+        };
+        let expired = |request| {
+            effects.push(Effect::Notify {
+                request,
+                verdict: Wait::Expired,
+            });
+        };
+        let can_serve = |needs: &Needs| policy.endpoint(endpoint).can_serve(needs);
+        let granted = queue.grant(now, permit, can_serve, expired);
+        match granted {
+            Some(request) => {
+                effects.push(Effect::Notify {
+                    request,
+                    verdict: Wait::Admitted,
+                });
+                true
+            }
+            None => {
+                self.call_off(policy, permit);
+                false
+            }
+        }
+    }
+
+    /// A permit that was agreed to is not used after all: a probe's place comes back.
+    fn call_off(&self, policy: &Policy, permit: Permit) {
+        let breaker = self.breaker(policy, permit.endpoint);
+        let state = &self.endpoints[permit.endpoint.index()];
+        state
+            .vitals
+            .with(|vitals| breaker.release(&mut vitals.health, permit.probe));
+    }
+
+    /// Clears the waiting bits once nobody waits.
+    fn unmark(&self, policy: &Policy, pool: PoolId, queue: &WaitQueue) {
+        if 0 < queue.waiting() {
+            return;
+        }
+        for endpoint in endpoints(policy, pool) {
+            self.endpoints[endpoint.index()]
+                .permits
+                .update(|permits| permits.waiting = false);
+        }
+    }
+}
+
+fn endpoints(policy: &Policy, pool: PoolId) -> impl Iterator<Item = EndpointId> {
+    policy.pool(pool).endpoints.clone().map(EndpointId)
+}

@@ -1,0 +1,72 @@
+//! Whether an endpoint is to be tried at all.
+//!
+//! An endpoint that fails costs every request sent to it an attempt. A [`Breaker`] watches the attempts that are
+//! made anyway: it *trips* when they fail, sends nothing for a while, then a bounded number of *probes*, and
+//! *resets* when those succeed. [`Probing`] judges active health checks instead, which cost nobody's request.
+//!
+//! | Law | Test |
+//! |---|---|
+//! | Half-open, no more probes are out or judged than the policy says. | `probes_are_bounded` |
+//! | Open, nothing is admitted before `until`; at `until` a probe is. | `open_is_respected` |
+//! | It trips at the threshold, and not one failure before. | `trips_at_threshold_not_before` |
+//! | A success ends a row of failures; what is ignored does not. | `a_success_ends_a_streak` |
+//! | Trips are counted until a reset. | `trips_are_counted_until_reset` |
+//! | Below the minimum of requests it never trips. | `min_requests_is_respected` |
+//! | A burst and the same failures spread over the window get the same verdict; an oracle that keeps every instant agrees. | `a_burst_and_a_spread_reach_the_same_verdict` |
+//! | The last `n` attempts decide in a window by count; an oracle that keeps all agrees. | `the_last_attempts_decide` |
+//! | By consecutive failures, one failed probe reopens; by error rate, the share of all probes decides. | `probes_decide` |
+//! | When every admitted attempt is recorded or released, it is never stuck half-open. | `every_probe_comes_back` |
+//! | Results of attempts launched before the trip, or in an earlier half-open period, are no probe's. | `only_its_own_probes_decide` |
+//! | Peeking answers what admitting would, and changes nothing. | `peek_is_admit` |
+//! | A late `now` is as good as the latest one. | `late_now_is_clamped` |
+//! | A new policy keeps what is known, and is never stuck. | `a_new_policy_is_never_stuck` |
+//! | The reference values. | `golden_circuit_breaker` |
+//! | An endpoint goes down after exactly `fall` bad checks in a row, and up after `rise` good ones. | `rise_and_fall_are_exact` |
+
+mod breaker;
+mod probing;
+mod recent;
+
+pub use breaker::{Admission, Breaker, Circuit, Health, ProbeSlot, Transition};
+pub use probing::{ProbeState, Probing, Turn};
+pub use recent::Tally;
+
+use crate::fault::Fault;
+use crate::time::Nanos;
+
+/// What an attempt says about its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It answered.
+    Success {
+        /// How long the first token took. Breakers do not look at it; load estimates do.
+        latency: Nanos,
+    },
+    /// Nothing can be learned: the attempt was cancelled, or failed for a reason that is not the endpoint's.
+    Ignore,
+    /// It failed.
+    Failure,
+}
+
+impl Report {
+    /// What an attempt that ended with `fault` says.
+    ///
+    /// A 429 is ignored: a quota that was used up says that the endpoint works. Its Retry-After cools the quota
+    /// scope instead, for as long as the endpoint asked. A client's mistake, a spent account and a refused key
+    /// would be the same anywhere.
+    ///
+    /// ```
+    /// use tollgate_core::fault::Fault;
+    /// use tollgate_core::health::Report;
+    ///
+    /// assert_eq!(Report::of(Fault::Overloaded), Report::Failure);
+    /// assert_eq!(Report::of(Fault::RateLimited), Report::Ignore);
+    /// ```
+    #[must_use]
+    pub const fn of(fault: Fault) -> Report {
+        match fault {
+            Fault::Connect | Fault::Timeout | Fault::Overloaded | Fault::Server | Fault::Stream => Report::Failure,
+            Fault::RateLimited | Fault::Client | Fault::QuotaExhausted | Fault::Credential => Report::Ignore,
+        }
+    }
+}

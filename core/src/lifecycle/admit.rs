@@ -1,0 +1,110 @@
+//! Admission: every limit at once, all or nothing, here and elsewhere.
+
+use super::settle::Remote;
+use super::{Effect, Lifecycle, Phase, Refusal, Ruling, Ticket, Turn};
+use crate::gate::{LimitRefusal, Reach};
+use crate::memory::Memory;
+
+impl Lifecycle {
+    /// The request arrived: charge the limits of this process, then ask those elsewhere.
+    pub(super) fn admit<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        if self.phase != Phase::Start {
+            return;
+        }
+        self.outcome.arrived = turn.now;
+        self.outcome.stream = self.request.stream;
+        self.outcome.route = self.request.class.route;
+        if self.request.class.route.is_none() {
+            return self.refuse(turn, Refusal::NoRoute);
+        }
+        let route = self.route(turn);
+        self.request.needs.region = route.require_region;
+        self.total_at = turn.now + route.timeouts.total;
+
+        let request = &self.request;
+        let limits = &turn.gate.limits;
+        match limits.take_all(&request.class.charges, Reach::Local, request.estimate, turn.now) {
+            Ok(granted) => self.holds.limits = granted,
+            Err(refusal) => return self.refuse(turn, refusal.into()),
+        }
+        match limits.remote_deadline(&request.class.charges) {
+            None => self.pass(turn),
+            Some(deadline) => {
+                self.holds.remote = Remote::Asked;
+                self.phase = Phase::Asking;
+                self.phase_at = turn.now + deadline;
+                turn.effects.push(Effect::Ask { ticket: self.ticket() });
+            }
+        }
+    }
+
+    /// Limits elsewhere have answered. An answer that comes after we stopped waiting has been given back already.
+    pub(super) fn rule<M: Memory>(&mut self, turn: &mut Turn<'_, M>, ticket: Ticket, ruling: Ruling) {
+        if self.phase != Phase::Asking || ticket != self.ticket() {
+            return;
+        }
+        match ruling {
+            Ruling::Unavailable => self.unavailable(turn),
+            Ruling::Allow { at } => {
+                self.holds.remote = Remote::Charged;
+                self.holds.limits.at = self.holds.limits.at.max(at);
+                self.pass(turn);
+            }
+            Ruling::Wait { limit, until } => {
+                self.holds.remote = Remote::Nothing;
+                self.refuse(turn, Refusal::Limited { limit, until });
+            }
+            Ruling::Never { limit } => {
+                self.holds.remote = Remote::Nothing;
+                self.refuse(turn, Refusal::TooLarge { limit: Some(limit) });
+            }
+        }
+    }
+
+    /// Limits elsewhere do not answer: what then is the policy's to say.
+    pub(super) fn unavailable<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        self.forget_remote(turn);
+        let charges = &self.request.class.charges;
+        let limits = &turn.gate.limits;
+        if let Some(limit) = limits.refuses_on_outage(charges) {
+            let until = crate::time::Instant::FAR;
+            return self.refuse(turn, Refusal::Limited { limit, until });
+        }
+        match limits.take_all(charges, Reach::Fallback, self.request.estimate, turn.now) {
+            Ok(granted) => {
+                self.holds.limits = self.holds.limits.and(granted);
+                self.pass(turn);
+            }
+            Err(refusal) => self.refuse(turn, refusal.into()),
+        }
+    }
+
+    /// Every limit has let it through.
+    fn pass<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        if turn.now < self.holds.limits.at {
+            self.phase = Phase::Shaping;
+            self.phase_at = self.holds.limits.at;
+        } else {
+            self.enter(turn, 0);
+        }
+    }
+
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket(self.id)
+    }
+}
+
+impl From<LimitRefusal> for Refusal {
+    fn from(refusal: LimitRefusal) -> Refusal {
+        if refusal.never {
+            Refusal::TooLarge {
+                limit: Some(refusal.limit),
+            }
+        } else {
+            Refusal::Limited {
+                limit: refusal.limit,
+                until: refusal.until,
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The attempts of a request: those that run, inline, and how many there were.
+
+use super::timers::Timer;
+use crate::id::{AttemptId, EndpointId};
+use crate::policy::Timeouts;
+use crate::queue::Permit;
+use crate::time::Instant;
+
+/// A running attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    pub(super) id: AttemptId,
+    pub(super) stage: Stage,
+    pub(super) permit: Permit,
+    pub(super) launched: Instant,
+    /// When its present stage has lasted too long.
+    pub(super) deadline: Instant,
+}
+
+/// How far an attempt has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Connecting,
+    Waiting,
+    Streaming,
+}
+
+impl Attempt {
+    pub(super) fn new(id: AttemptId, permit: Permit, now: Instant, timeouts: &Timeouts) -> Attempt {
+        Attempt {
+            id,
+            stage: Stage::Connecting,
+            permit,
+            launched: now,
+            deadline: now + timeouts.connect,
+        }
+    }
+
+    /// The connection stands: what is awaited now is the first token.
+    ///
+    /// An answer that comes whole has to produce all its tokens before its first byte; it may be silent for
+    /// as long as a stream may before and after its first token together.
+    pub(super) fn connected(&mut self, stream: bool, timeouts: &Timeouts) {
+        if self.stage == Stage::Connecting {
+            self.stage = Stage::Waiting;
+            self.deadline = self.launched + timeouts.ttft;
+            if !stream {
+                self.deadline += timeouts.idle;
+            }
+        }
+    }
+
+    /// A token has come.
+    #[inline]
+    pub(super) fn heard(&mut self, now: Instant, timeouts: &Timeouts) {
+        self.stage = Stage::Streaming;
+        self.deadline = now + timeouts.idle;
+    }
+
+    pub(super) fn timer(&self) -> Timer {
+        match self.stage {
+            Stage::Connecting => Timer::Connect(self.id),
+            Stage::Waiting => Timer::FirstToken(self.id),
+            Stage::Streaming => Timer::Idle(self.id),
+        }
+    }
+}
+
+/// The attempts of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Attempts {
+    live: [Option<Attempt>; Attempts::MOST_LIVE],
+    /// Endpoints tried last.
+    tried: [EndpointId; Attempts::REMEMBERED],
+    n_tried: u8,
+}
+
+impl Attempts {
+    /// Attempts running at once: one and its hedges.
+    pub(super) const MOST_LIVE: usize = 3;
+    /// Endpoints that a request remembers having tried: the last ones.
+    const REMEMBERED: usize = 4;
+
+    #[inline]
+    pub(super) fn live(&self) -> impl Iterator<Item = &Attempt> {
+        self.live.iter().flatten()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.live.iter().all(Option::is_none)
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.live.iter().any(Option::is_none)
+    }
+
+    /// Endpoints tried before; not to be tried again while there are others.
+    pub(super) fn tried(&self) -> &[EndpointId] {
+        &self.tried[..usize::from(self.n_tried)]
+    }
+
+    /// Starts to track `attempt`.
+    pub(super) fn insert(&mut self, attempt: Attempt) {
+        let free = self.live.iter_mut().find(|slot| slot.is_none());
+        *free.expect("a hedge is launched only where there is room") = Some(attempt);
+        if !self.tried().contains(&attempt.permit.endpoint) {
+            if usize::from(self.n_tried) == Attempts::REMEMBERED {
+                self.tried.rotate_left(1);
+                self.n_tried -= 1;
+            }
+            self.tried[usize::from(self.n_tried)] = attempt.permit.endpoint;
+            self.n_tried += 1;
+        }
+    }
+
+    #[inline]
+    pub(super) fn find(&mut self, id: AttemptId) -> Option<&mut Attempt> {
+        self.live.iter_mut().flatten().find(|attempt| attempt.id == id)
+    }
+
+    /// Stops tracking `id`.
+    pub(super) fn remove(&mut self, id: AttemptId) -> Option<Attempt> {
+        let is_it = |attempt: &Attempt| attempt.id == id;
+        let slot = self.live.iter_mut().find(|slot| slot.as_ref().is_some_and(is_it))?;
+        slot.take()
+    }
+
+    /// Stops tracking any attempt but `kept`.
+    pub(super) fn pop_but(&mut self, kept: Option<AttemptId>) -> Option<Attempt> {
+        let is_other = |attempt: &Attempt| Some(attempt.id) != kept;
+        let slot = self.live.iter_mut().find(|slot| slot.as_ref().is_some_and(is_other))?;
+        slot.take()
+    }
+}

@@ -1,0 +1,78 @@
+//! Commit and after: one attempt has won, and is streamed to the client.
+
+use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
+use crate::fault::Fault;
+use crate::gate::AttemptVerdict;
+use crate::id::AttemptId;
+use crate::memory::Memory;
+use crate::time::Instant;
+use crate::usage::Usage;
+
+impl Lifecycle {
+    /// An attempt has sent its first token. From here on no other may answer.
+    pub(super) fn win<M: Memory>(&mut self, turn: &mut Turn<'_, M>, id: AttemptId) {
+        let Some(attempt) = self.attempts.find(id).copied() else {
+            return;
+        };
+        if !self.outcome.first_token.is_far() {
+            return;
+        }
+        let latency = turn.now.since(attempt.launched);
+        self.outcome.first_token = turn.now;
+        self.outcome.won = attempt.launched;
+        self.outcome.endpoint = Some(attempt.permit.endpoint);
+        self.outcome.usage = Usage {
+            input: self.request.estimate.input,
+            output: 1,
+        };
+        self.hedge_at = Instant::FAR;
+        let gate = turn.gate;
+        gate.fleet
+            .answered(gate.policy(), attempt.permit.endpoint, latency, turn.now);
+        if let Some(route) = self.request.class.route {
+            gate.budgets.observe(route, self.request.stream, latency, turn.now);
+        }
+        self.stop_attempts(turn, Some(id));
+        if self.phase == Phase::Racing {
+            self.phase = Phase::Relaying;
+            turn.effects.push(Effect::Relay { attempt: id });
+        }
+    }
+
+    /// The answer is complete.
+    pub(super) fn complete<M: Memory>(&mut self, turn: &mut Turn<'_, M>, id: AttemptId, usage: Usage) {
+        let Some(attempt) = self.attempts.remove(id) else {
+            return;
+        };
+        self.outcome.usage = usage;
+        let latency = self.outcome.first_token.since(attempt.launched);
+        let gate = turn.gate;
+        let verdict = AttemptVerdict::Success { latency };
+        gate.fleet
+            .release(gate.policy(), attempt.permit, verdict, turn.now, turn.effects);
+        match self.phase {
+            Phase::Draining => self.drained(turn),
+            _ => self.finish(turn, End::Completed),
+        }
+    }
+
+    /// The answer broke off after its first token: nothing else can be tried.
+    pub(super) fn break_off<M: Memory>(&mut self, turn: &mut Turn<'_, M>, fault: Fault) {
+        let until = Instant::FAR;
+        self.refuse(turn, Refusal::OutOfAttempts { fault, until });
+    }
+
+    /// Stops every running attempt but `kept`.
+    pub(super) fn stop_attempts<M: Memory>(&mut self, turn: &mut Turn<'_, M>, kept: Option<AttemptId>) {
+        while let Some(attempt) = self.attempts.pop_but(kept) {
+            turn.effects.push(Effect::Cancel {
+                attempt: attempt.id,
+                fault: None,
+            });
+            let gate = turn.gate;
+            let verdict = AttemptVerdict::Ignore;
+            gate.fleet
+                .release(gate.policy(), attempt.permit, verdict, turn.now, turn.effects);
+        }
+    }
+}

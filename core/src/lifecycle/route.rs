@@ -1,0 +1,109 @@
+//! From a route to an endpoint, and the launch of an attempt there.
+
+use super::attempts::Attempt;
+use super::{Effect, Lifecycle, Phase, Refusal, Turn};
+use crate::dice::Purpose;
+use crate::gate::Acquired;
+use crate::id::{AttemptId, PoolId};
+use crate::memory::Memory;
+use crate::queue::Permit;
+use crate::time::Instant;
+
+/// Why an attempt is launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    First,
+    Retry,
+    Hedge,
+    Fallback,
+}
+
+impl Lifecycle {
+    /// Looks for an endpoint for the first attempt, pool by pool from `first` on.
+    pub(super) fn enter<M: Memory>(&mut self, turn: &mut Turn<'_, M>, first: u8) {
+        let pools = &self.route(turn).pools;
+        for at in usize::from(first)..pools.len() {
+            self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
+            match self.acquire(turn, pools[at], false) {
+                Acquired::Yes(permit) => return self.launch(turn, permit, Kind::First),
+                Acquired::Full => {
+                    if self.queue(turn, pools[at]) {
+                        return;
+                    }
+                    self.note(Refusal::QueueFull);
+                }
+                Acquired::None { until } => self.note_none(until),
+            }
+        }
+        let refusal = self.met.expect("every pool that does not take it says why");
+        self.refuse(turn, refusal);
+    }
+
+    /// Wishes for an endpoint of `pool`; with `elsewhere`, for one that has not been tried.
+    pub(super) fn acquire<M: Memory>(&self, turn: &Turn<'_, M>, pool: PoolId, elsewhere: bool) -> Acquired {
+        let tried = if elsewhere { self.attempts.tried() } else { &[] };
+        let mut rng = self.dice.roll(Purpose::Balance, u32::from(self.outcome.attempts));
+        let needs = &self.request.needs;
+        turn.gate
+            .fleet
+            .acquire(turn.gate.policy(), pool, needs, tried, turn.now, &mut rng)
+    }
+
+    /// Launches an attempt where `permit` says.
+    pub(super) fn launch<M: Memory>(&mut self, turn: &mut Turn<'_, M>, permit: Permit, kind: Kind) {
+        let route = self.route(turn);
+        let id = AttemptId(self.outcome.attempts);
+        self.outcome.attempts += 1;
+        match kind {
+            Kind::First => {
+                self.outcome.admitted = turn.now;
+                self.outcome.launched = turn.now;
+                self.outcome.fallbacks += u8::from(0 < self.pool_at);
+                if let Some(route) = self.request.class.route {
+                    turn.gate.budgets.deposit(route, turn.now);
+                }
+            }
+            Kind::Retry => self.outcome.retries += 1,
+            Kind::Hedge => self.outcome.hedges += 1,
+            Kind::Fallback => self.outcome.fallbacks += 1,
+        }
+        self.phase = Phase::Racing;
+        self.attempts
+            .insert(Attempt::new(id, permit, turn.now, &route.timeouts));
+        self.plan_hedge(turn);
+        turn.effects.push(Effect::Launch {
+            attempt: id,
+            endpoint: permit.endpoint,
+        });
+    }
+
+    /// The pool being tried.
+    pub(super) fn pool<M: Memory>(&self, turn: &Turn<'_, M>) -> PoolId {
+        self.route(turn).pools[usize::from(self.pool_at)]
+    }
+
+    /// Remembers why a pool did not take the request. What a client can wait for outweighs what it cannot.
+    pub(super) fn note(&mut self, refusal: Refusal) {
+        let weight = |refusal: &Refusal| match refusal {
+            Refusal::TooLarge { .. } => 0,
+            Refusal::NoEndpoint { .. } => 1,
+            Refusal::QueueFull => 2,
+            _ => 3,
+        };
+        self.met = Some(match (self.met, refusal) {
+            (Some(Refusal::NoEndpoint { until: one }), Refusal::NoEndpoint { until: other }) => Refusal::NoEndpoint {
+                // The smallest of the candidates' Retry-After.
+                until: one.min(other),
+            },
+            (Some(met), refusal) if weight(&refusal) < weight(&met) => met,
+            (_, refusal) => refusal,
+        });
+    }
+
+    pub(super) fn note_none(&mut self, until: Option<Instant>) {
+        self.note(match until {
+            Some(until) => Refusal::NoEndpoint { until },
+            None => Refusal::TooLarge { limit: None },
+        });
+    }
+}

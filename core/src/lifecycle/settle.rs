@@ -1,0 +1,165 @@
+//! The end, whichever it is: everything that was taken is given back or trued up, once.
+
+use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
+use crate::gate::{AttemptVerdict, Granted, Withdrawal};
+use crate::memory::Memory;
+use crate::queue::{Place, Removal};
+use crate::time::Instant;
+
+/// Everything that was taken and not yet given back; permits are with the attempts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Holds {
+    /// Charges of limits in this process.
+    pub(super) limits: Granted,
+    /// Charges of limits elsewhere.
+    pub(super) remote: Remote,
+    /// A place in the queue of the pool being tried.
+    pub(super) place: Option<Place>,
+    /// The price of a retry that has not been launched.
+    pub(super) withdrawal: Option<Withdrawal>,
+}
+
+/// What is charged elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Remote {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Perhaps something: no answer yet.
+    Asked,
+    /// The estimate.
+    Charged,
+}
+
+impl Lifecycle {
+    /// Answers the client ourselves, and ends.
+    pub(super) fn refuse<M: Memory>(&mut self, turn: &mut Turn<'_, M>, refusal: Refusal) {
+        let end = if self.gone {
+            End::Abandoned
+        } else if self.outcome.attempts == 0 {
+            End::Refused { refusal }
+        } else {
+            End::Failed { refusal }
+        };
+        self.stop_attempts(turn, None);
+        if !self.gone {
+            turn.effects.push(Effect::Refuse { refusal });
+        }
+        self.finish(turn, end);
+    }
+
+    /// The total timeout has passed.
+    pub(super) fn run_out<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        self.refuse(turn, Refusal::Deadline);
+    }
+
+    /// The client went away: what runs for it is stopped, or left to finish if the policy says so.
+    pub(super) fn abandon<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        match self.phase {
+            Phase::Settled | Phase::Draining => {}
+            Phase::Start => {
+                self.outcome.arrived = turn.now;
+                self.finish(turn, End::Abandoned);
+            }
+            Phase::Racing | Phase::Relaying if !self.route(turn).cancel_on_abandon => {
+                self.gone = true;
+                self.phase = Phase::Draining;
+                self.hedge_at = Instant::FAR;
+            }
+            Phase::Asking | Phase::Shaping | Phase::Queued | Phase::Racing | Phase::BackingOff | Phase::Relaying => {
+                self.stop_attempts(turn, None);
+                self.finish(turn, End::Abandoned);
+            }
+        }
+    }
+
+    /// The last attempt of a client that has gone is over.
+    pub(super) fn drained<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        self.finish(turn, End::Abandoned);
+    }
+
+    /// Gives everything back and ends. No attempt runs any more.
+    pub(super) fn finish<M: Memory>(&mut self, turn: &mut Turn<'_, M>, end: End) {
+        debug_assert!(self.attempts.is_idle(), "attempts are stopped before the end");
+        self.leave_queue(turn);
+        self.return_withdrawal(turn);
+        self.settle_limits(turn);
+        self.outcome.end = end;
+        self.outcome.finished = turn.now;
+        self.phase = Phase::Settled;
+        turn.effects.push(Effect::Finish);
+    }
+
+    /// Gives up on limits elsewhere: whatever they charge, now or later, they are to give back.
+    pub(super) fn forget_remote<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        self.holds.remote = Remote::Nothing;
+        turn.effects.push(Effect::Settle {
+            ticket: self.ticket(),
+            used: None,
+        });
+    }
+
+    /// Gives back the price of a retry that was not launched.
+    pub(super) fn return_withdrawal<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        if let (Some(what), Some(route)) = (self.holds.withdrawal.take(), self.request.class.route) {
+            turn.gate.budgets.refund(route, what, turn.now);
+        }
+    }
+
+    fn leave_queue<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        let Some(place) = self.holds.place else {
+            return;
+        };
+        let pool = self.pool(turn);
+        let gate = turn.gate;
+        let removal = gate.fleet.leave(gate.policy(), pool, place);
+        self.stop_waiting(turn.now);
+        if let Removal::AlreadyAdmitted(permit) = removal {
+            // Handed over just now: it goes on to the next in the queue.
+            gate.fleet
+                .release(gate.policy(), permit, AttemptVerdict::Ignore, turn.now, turn.effects);
+        }
+    }
+
+    /// Charges what was used. Where nothing was launched, nothing was used, and nothing was ever charged.
+    fn settle_limits<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        let launched = 0 < self.outcome.attempts;
+        let used = self.outcome.usage;
+        let granted = core::mem::take(&mut self.holds.limits);
+        if !granted.is_empty() {
+            let limits = &turn.gate.limits;
+            let (charges, estimate) = (&self.request.class.charges, self.request.estimate);
+            if launched {
+                limits.settle_all(charges, granted, estimate, used, turn.now);
+            } else {
+                limits.undo_all(charges, granted, estimate, turn.now);
+            }
+        }
+        if core::mem::take(&mut self.holds.remote) != Remote::Nothing {
+            turn.effects.push(Effect::Settle {
+                ticket: self.ticket(),
+                used: launched.then_some(used),
+            });
+        }
+    }
+}
+
+impl Drop for Lifecycle {
+    /// Settling needs a clock, so it cannot happen here: a driver that drops a request in the middle of its life
+    /// delivers [`Input::Abandon`](super::Input::Abandon) first.
+    fn drop(&mut self) {
+        debug_assert!(
+            self.phase == Phase::Start || self.phase == Phase::Settled || self.panicking(),
+            "a request is settled before it is dropped"
+        );
+    }
+}
+
+impl Lifecycle {
+    fn panicking(&self) -> bool {
+        #[cfg(feature = "std")]
+        return std::thread::panicking();
+        #[cfg(not(feature = "std"))]
+        false
+    }
+}

@@ -1,0 +1,298 @@
+//! Connects what the file names, and finds what cannot be meant.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::{charges, raw};
+use crate::file::{At, Report, Span, nearest};
+use crate::id::{PoolId, ScopeId};
+use crate::policy::{Algorithm, Charges, Match, Policy, RegionId, Tenant};
+use crate::usage::Unit;
+
+/// The policy that `raw` says. What cannot be connected is left out, after an error.
+pub(super) fn policy(raw: raw::Policy, report: &Report) -> Policy {
+    names(&raw, report);
+    tenants(&raw, report);
+    applicable(&raw.limits, report);
+    shadowed(&raw.routes, report);
+    if !report.has_errors() {
+        unused(&raw, report);
+    }
+    bursts(&raw, report);
+
+    let mut policy = Policy::default();
+    policy.tenants.push(Tenant::default());
+    policy.tenants.extend(raw.tenants.into_iter().map(|raw| raw.checked));
+    policy.limits = raw.limits.into_iter().map(|raw| raw.checked).collect();
+    pools(&mut policy, raw.pools, report);
+    for raw in raw.routes {
+        route(&mut policy, raw, report);
+    }
+    policy
+}
+
+/// Every name is the name of one thing of its kind.
+fn names(raw: &raw::Policy, report: &Report) {
+    let endpoints = || raw.pools.iter().flat_map(|pool| &pool.endpoints);
+    unique(
+        "tenant",
+        raw.tenants.iter().map(|raw| (&raw.checked.name, raw.name)),
+        report,
+    );
+    unique(
+        "limit",
+        raw.limits.iter().map(|raw| (&raw.checked.name, raw.name)),
+        report,
+    );
+    unique(
+        "pool",
+        raw.pools.iter().map(|raw| (&raw.checked.name, raw.name)),
+        report,
+    );
+    unique("endpoint", endpoints().map(|raw| (&raw.checked.name, raw.name)), report);
+    unique(
+        "route",
+        raw.routes.iter().map(|raw| (&raw.checked.name, raw.name)),
+        report,
+    );
+    if super::ENDPOINTS < endpoints().count() {
+        let message = format!(
+            "{} endpoints; at most {} are allowed",
+            endpoints().count(),
+            super::ENDPOINTS
+        );
+        report.error(Span::default(), message, "too many endpoints", None::<&str>);
+    }
+}
+
+fn unique<'n>(what: &str, names: impl Iterator<Item = (&'n String, Span)>, report: &Report) {
+    let mut seen = BTreeMap::new();
+    for (name, span) in names.filter(|(name, _)| !name.is_empty()) {
+        if seen.insert(name, span).is_some() {
+            let message = format!("two {what}s are called `{name}`");
+            report.error(span, message, "used before", Some("names must differ"));
+        }
+    }
+}
+
+/// Keys belong to one tenant; words that name tenants name known ones, if any is known.
+fn tenants(raw: &raw::Policy, report: &Report) {
+    let mut seen = BTreeMap::new();
+    for raw in &raw.tenants {
+        for (hash, span) in raw.checked.key_hashes.iter().zip(&raw.key_hashes) {
+            if let Some(other) = seen.insert(hash, &raw.checked.name) {
+                let message = format!("this key hash is listed before, for tenant `{other}`");
+                report.error(*span, message, "listed twice", Some("a key belongs to one tenant"));
+            }
+        }
+    }
+    let known = || raw.tenants.iter().map(|raw| raw.checked.name.as_str());
+    let named = raw.limits.iter().flat_map(|raw| &raw.tenants);
+    let named = named.chain(raw.routes.iter().flat_map(|raw| &raw.tenants));
+    for at in named.filter(|_| !raw.tenants.is_empty()) {
+        if !known().any(|name| name == at.value) {
+            let message = format!("no tenant of this file is called `{}`", at.value);
+            let help = nearest(&at.value, known()).help("tenant");
+            report.warn(at.span, message, "matches only what a claim or a scenario names", help);
+        }
+    }
+}
+
+/// No request meets more limits than it can carry.
+fn applicable(limits: &[raw::Limit], report: &Report) {
+    let checked: Vec<_> = limits.iter().map(|raw| &raw.checked).collect();
+    let (place, message) = match charges::beyond(&checked, Charges::MOST) {
+        Ok(None) => return,
+        Ok(Some(found)) => {
+            let names: Vec<_> = found
+                .iter()
+                .take(12)
+                .map(|at| format!("`{}`", limits[*at].checked.name))
+                .collect();
+            let message = format!("{} limits can apply to one request: {}", found.len(), names.join(", "));
+            (limits[found[Charges::MOST]].name, message)
+        }
+        Err(charges::TooMany) => (
+            Span::default(),
+            String::from("too many limits on too many words to be checked"),
+        ),
+    };
+    let help = format!("at most {} may; tell them apart with `when`", Charges::MOST);
+    report.error(place, message, "one too many", Some(help));
+}
+
+/// Every route can be reached.
+fn shadowed(routes: &[raw::Route], report: &Report) {
+    for (at, later) in routes.iter().enumerate() {
+        let by = routes[..at]
+            .iter()
+            .find(|earlier| covers(&earlier.checked.matches, &later.checked.matches));
+        if let Some(by) = by {
+            let message = format!(
+                "route `{}` decides nothing: `{}` matches first",
+                later.checked.name, by.checked.name
+            );
+            let help = format!(
+                "put it before `{}`, or give that one a narrower `match`",
+                by.checked.name
+            );
+            report.warn(later.name, message, "never reached", Some(help));
+        }
+    }
+}
+
+/// Whether `earlier` surely holds where `later` does.
+fn covers(earlier: &Match, later: &Match) -> bool {
+    earlier.words.iter().all(|(word, pattern)| {
+        // A `*` of the later pattern is matched by one of the earlier, so whatever it stands for is too.
+        let mut same = later.words.iter().filter(|(of, _)| of == word);
+        pattern.matches("") && pattern.as_str().chars().all(|char| char == '*') && !pattern.as_str().is_empty()
+            || same.any(|(_, narrower)| pattern.matches(narrower.as_str()))
+    })
+}
+
+/// Every pool is somebody's. Not asked of a file with errors: the pool may be meant by a name that was misspelled.
+fn unused(raw: &raw::Policy, report: &Report) {
+    for pool in raw.pools.iter().filter(|pool| !pool.checked.name.is_empty()) {
+        let mut named = raw.routes.iter().flat_map(|route| &route.pools);
+        if !named.any(|at| at.value == pool.checked.name) {
+            let message = format!("no route goes to pool `{}`", pool.checked.name);
+            report.warn(pool.name, message, "unused", Some("name it in the `pools` of a route"));
+        }
+    }
+}
+
+/// What a request may need fits in what a limit can hold.
+fn bursts(raw: &raw::Policy, report: &Report) {
+    let endpoints = raw.pools.iter().flat_map(|pool| &pool.endpoints);
+    let cans = || endpoints.clone().map(|raw| &raw.checked.can);
+    let context = cans()
+        .map(|can| can.context)
+        .filter(|context| *context < u32::MAX)
+        .max();
+    let output = cans()
+        .map(|can| can.max_output)
+        .filter(|output| *output < u32::MAX)
+        .max();
+    for raw in &raw.limits {
+        let burst = match raw.checked.algorithm {
+            Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::FixedWindow(quota) => quota.burst.get(),
+            Algorithm::Permits(_) => continue,
+        };
+        let default = u64::from(raw.checked.output_default);
+        let needed = match raw.checked.unit {
+            Unit::Requests | Unit::InFlight => continue,
+            Unit::Tokens | Unit::InputTokens => context,
+            Unit::OutputTokens => output,
+        };
+        let needed = needed.map_or(0, u64::from);
+        if raw.checked.unit != Unit::InputTokens && burst < default {
+            let message = format!("the limit holds {burst} tokens, fewer than the {default} assumed of an answer");
+            let help = Some("a larger burst, or a smaller `estimate.output_default`");
+            report.warn(raw.burst, message, "answers are cut to this", help);
+        } else if burst < needed {
+            let message = format!("the limit holds {burst} tokens; an endpoint takes requests of up to {needed}");
+            let help = Some(format!(
+                "requests above {burst} are refused for good; a burst of {needed} admits them"
+            ));
+            report.warn(raw.burst, message, "holds fewer than a request may need", help);
+        }
+    }
+}
+
+fn pools(policy: &mut Policy, pools: Vec<raw::Pool>, report: &Report) {
+    for (at, raw) in pools.into_iter().enumerate() {
+        if let Some(choices) = raw.choices
+            && raw.endpoints.len() < usize::try_from(choices.value).unwrap_or(usize::MAX)
+        {
+            let message = format!(
+                "{} choices among {} endpoints are all of them",
+                choices.value,
+                raw.endpoints.len()
+            );
+            report.warn(
+                choices.span,
+                message,
+                "more than there are",
+                Some("kind = \"least-in-flight\" says the same"),
+            );
+        }
+        let first = policy.endpoints.len();
+        for raw in raw.endpoints.into_iter().take(super::ENDPOINTS.saturating_sub(first)) {
+            let mut endpoint = raw.checked;
+            endpoint.pool = PoolId::at(at);
+            endpoint.region = raw.region.map(|name| RegionId(position(&mut policy.regions, name)));
+            endpoint.scope = ScopeId(match raw.scope {
+                Some(name) => position(&mut policy.scopes, name),
+                None => pushed(&mut policy.scopes, format!("endpoint {}", endpoint.name)),
+            });
+            policy.endpoints.push(endpoint);
+        }
+        let mut pool = raw.checked;
+        pool.endpoints = small(first)..small(policy.endpoints.len());
+        policy.pools.push(pool);
+    }
+}
+
+fn route(policy: &mut Policy, raw: raw::Route, report: &Report) {
+    let mut route = raw.checked;
+    for at in &raw.pools {
+        match policy.pools.iter().position(|pool| pool.name == at.value) {
+            None => {
+                let help = nearest(&at.value, policy.pools.iter().map(|pool| pool.name.as_str())).help("pool");
+                report.error(
+                    at.span,
+                    format!("no pool is called `{}`", at.value),
+                    "unknown pool",
+                    help,
+                );
+            }
+            Some(pool) if route.pools.contains(&PoolId::at(pool)) => {
+                let message = format!("pool `{}` is named twice", at.value);
+                report.error(at.span, message, "named before", Some("a pool is tried once"));
+            }
+            Some(pool) => route.pools.push(PoolId::at(pool)),
+        }
+    }
+    if let Some(region) = &raw.require_region {
+        route.require_region = required_region(policy, &route.pools, region, report);
+    }
+    policy.routes.push(route);
+}
+
+fn required_region(policy: &Policy, pools: &[PoolId], region: &At<String>, report: &Report) -> Option<RegionId> {
+    let found = policy.regions.iter().position(|name| *name == region.value);
+    let found = found.map(|at| RegionId(small(at)));
+    let mut endpoints = policy
+        .endpoints
+        .iter()
+        .filter(|endpoint| pools.contains(&endpoint.pool));
+    let is_served = found.is_some() && endpoints.any(|endpoint| endpoint.region == found);
+    if !is_served {
+        let message = format!("no endpoint of this route's pools is in region `{}`", region.value);
+        let help = match found {
+            Some(_) => Some("name a pool that has one".to_string()),
+            None => nearest(&region.value, policy.regions.iter().map(String::as_str)).help("region"),
+        };
+        report.error(region.span, message, "every request would be refused", help);
+    }
+    found
+}
+
+fn position(names: &mut Vec<String>, name: String) -> u16 {
+    match names.iter().position(|known| *known == name) {
+        Some(at) => small(at),
+        None => pushed(names, name),
+    }
+}
+
+fn pushed(names: &mut Vec<String>, name: String) -> u16 {
+    names.push(name);
+    small(names.len() - 1)
+}
+
+fn small(at: usize) -> u16 {
+    u16::try_from(at).expect("ENDPOINTS bounds every list")
+}

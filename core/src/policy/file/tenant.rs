@@ -1,0 +1,66 @@
+//! `[[tenant]]`
+
+use super::raw;
+use crate::file::kind::Wrong;
+use crate::file::{At, Section, Value, kind};
+use crate::policy::{Priority, Tenant};
+
+pub(super) fn read(section: &Section<'_>) -> raw::Tenant {
+    let name = named(section);
+    let hashes = section.list("key_hashes", super::WORDS, key_hash).unwrap_or_default();
+    weight(section);
+    raw::Tenant {
+        name: name.span,
+        key_hashes: hashes.iter().map(|hash| hash.span).collect(),
+        checked: Tenant {
+            name: name.value,
+            key_hashes: hashes.into_iter().map(|hash| hash.value).collect(),
+            role: section.or("role", kind::text, alloc::string::String::new()),
+            region: section.or("region", kind::text, alloc::string::String::new()),
+            priority: section.or("priority", kind::one_of(&Priority::NAMES, &[]), Priority::Normal),
+        },
+    }
+}
+
+/// The name of `section`; empty, after an error, if it has none.
+pub(super) fn named(section: &Section<'_>) -> At<alloc::string::String> {
+    section.required("name", kind::name).unwrap_or(At {
+        value: alloc::string::String::new(),
+        span: section.span(),
+    })
+}
+
+/// Weights come later: only equal ones are accepted.
+pub(super) fn weight(section: &Section<'_>) {
+    section.optional("weight", |value: &Value<'_>| {
+        let weight = kind::positive(1e6)(value)?;
+        let is_one = weight.to_bits() == 1.0_f64.to_bits();
+        if is_one {
+            Ok(())
+        } else {
+            Err(later("a weight other than 1", "leave it out"))
+        }
+    });
+}
+
+/// Why a value that is right in a later release is wrong in this one.
+pub(super) fn later(what: &str, help: &str) -> Wrong {
+    Wrong::said(alloc::format!("{what} is not built yet"), "not built yet").help(help)
+}
+
+fn key_hash(value: &Value<'_>) -> Result<[u8; 32], Wrong> {
+    let wrong = || {
+        let wrong = Wrong::expected("\"sha256:\" and 64 hexadecimal digits");
+        wrong.help("`tollgate key new` prints a key once, and its hash for this file")
+    };
+    let text = kind::text(value).map_err(|_| wrong())?;
+    let digits = text.strip_prefix("sha256:").ok_or_else(wrong)?;
+    let mut hash = [0; 32];
+    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(hash)
+}

@@ -1,0 +1,177 @@
+//! A bounded first-in-first-out queue whose entries can be taken out from the middle in one step.
+
+use alloc::collections::VecDeque;
+
+use super::Permit;
+use crate::id::RequestId;
+use crate::policy::{Needs, QueueShape};
+use crate::time::Instant;
+
+/// A request that waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiter {
+    /// Who.
+    pub request: RequestId,
+    /// What an endpoint must be able to do for it.
+    pub needs: Needs,
+    /// When it gives up.
+    pub expires: Instant,
+}
+
+/// Where in the queue a waiter stands; its way to be found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u64);
+
+/// The queue is as long as it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// What taking a waiter out has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It was waiting, and no longer is.
+    Removed,
+    /// It had been handed this permit, which is now the remover's to use or to pass on.
+    AlreadyAdmitted(Permit),
+    /// It was told that its wait had ended without one.
+    Absent,
+}
+
+/// What somebody finds who comes for the permit it was told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The permit.
+    Permit(Permit),
+    /// It still waits: the word was not for this wait.
+    Waiting,
+    /// Its wait has ended without one.
+    Absent,
+}
+
+/// Requests waiting for a permit, and those that were handed one but have not taken it up yet.
+#[derive(Clone, Debug)]
+pub struct WaitQueue {
+    entries: VecDeque<Entry>,
+    /// The place of the first entry.
+    front: u64,
+    waiting: u32,
+    length: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Waiting(Waiter),
+    Granted(Permit),
+    Gone,
+}
+
+impl WaitQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new(shape: QueueShape) -> WaitQueue {
+        WaitQueue {
+            entries: VecDeque::new(),
+            front: 0,
+            waiting: 0,
+            length: shape.length,
+        }
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.waiting
+    }
+
+    /// Whether another could wait.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.waiting < self.length
+    }
+
+    /// Puts `waiter` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if as many wait as may.
+    pub fn push(&mut self, waiter: Waiter) -> Result<Place, Full> {
+        if !self.has_room() {
+            return Err(Full);
+        }
+        let place = Place(self.front + self.entries.len() as u64);
+        self.entries.push_back(Entry::Waiting(waiter));
+        self.waiting += 1;
+        Ok(place)
+    }
+
+    /// Hands `permit` to the first waiter that its endpoint can serve.
+    ///
+    /// Waiters met on the way whose time is over are taken out and named to `expired`.
+    pub fn grant(
+        &mut self,
+        now: Instant,
+        permit: Permit,
+        can_serve: impl Fn(&Needs) -> bool,
+        mut expired: impl FnMut(RequestId),
+    ) -> Option<RequestId> {
+        for entry in &mut self.entries {
+            let Entry::Waiting(waiter) = *entry else {
+                continue;
+            };
+            if waiter.expires <= now {
+                *entry = Entry::Gone;
+                self.waiting -= 1;
+                expired(waiter.request);
+            } else if can_serve(&waiter.needs) {
+                *entry = Entry::Granted(permit);
+                self.waiting -= 1;
+                self.trim();
+                return Some(waiter.request);
+            }
+        }
+        self.trim();
+        None
+    }
+
+    /// Takes up what was granted to whoever stands at `place`; someone who still waits goes on waiting.
+    pub fn claim(&mut self, place: Place) -> Claim {
+        match self.entry(place) {
+            Some(Entry::Waiting(_)) => Claim::Waiting,
+            Some(Entry::Granted(_)) => match self.remove(place) {
+                Removal::AlreadyAdmitted(permit) => Claim::Permit(permit),
+                Removal::Removed | Removal::Absent => Claim::Absent,
+            },
+            Some(Entry::Gone) | None => Claim::Absent,
+        }
+    }
+
+    /// Takes out whoever stands at `place`.
+    pub fn remove(&mut self, place: Place) -> Removal {
+        let Some(entry) = self.entry(place) else {
+            return Removal::Absent;
+        };
+        let removal = match core::mem::replace(entry, Entry::Gone) {
+            Entry::Waiting(_) => Removal::Removed,
+            Entry::Granted(permit) => Removal::AlreadyAdmitted(permit),
+            Entry::Gone => Removal::Absent,
+        };
+        if removal == Removal::Removed {
+            self.waiting -= 1;
+        }
+        self.trim();
+        removal
+    }
+
+    fn entry(&mut self, place: Place) -> Option<&mut Entry> {
+        let at = place.0.checked_sub(self.front)?;
+        self.entries.get_mut(usize::try_from(at).ok()?)
+    }
+
+    /// Forgets places at the front that nobody stands at.
+    fn trim(&mut self) {
+        while let Some(Entry::Gone) = self.entries.front() {
+            self.entries.pop_front();
+            self.front += 1;
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Policy files: what is read, what is refused, and in which words.
+
+#![cfg(feature = "file")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tollgate_core::fault::Fault;
+use tollgate_core::policy::{
+    Algorithm, BalanceKind, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Partition, Policy, Priority, Store,
+    Window, Word, file,
+};
+use tollgate_core::time::Nanos;
+use tollgate_core::usage::Unit;
+
+const REFERENCE: &str = include_str!("policies/reference.toml");
+const MINIMAL: &str = include_str!("policies/minimal.toml");
+
+fn good(text: &str) -> Policy {
+    let (policy, warnings) = file::read("policy.toml", text).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(warnings.is_empty(), "{warnings}");
+    policy
+}
+
+#[test]
+fn the_reference_reads_as_it_says() {
+    let policy = good(REFERENCE);
+    assert_eq!(policy.tenants.len(), 2, "the nameless one and acme");
+    assert_eq!(policy.tenants[1].priority, Priority::High);
+    assert_eq!(policy.tenants[1].key_hashes[0][..2], [0x9f, 0x86]);
+
+    let limit = &policy.limits[0];
+    let Algorithm::Gcra(quota) = limit.algorithm else {
+        panic!("{limit:?}")
+    };
+    assert_eq!(
+        (quota.amount.get(), quota.burst.get(), quota.period),
+        (600, 60, Nanos::from_secs(60))
+    );
+    assert_eq!(limit.when.words[0].0, Word::Role);
+    let tokens = &policy.limits[1];
+    assert_eq!(
+        tokens.on_wait,
+        OnWait::Delay {
+            most: Nanos::from_secs(2)
+        }
+    );
+    assert_eq!(tokens.per[8], Partition::Header("x-device".into()));
+    let windowed = &policy.limits[2];
+    let Algorithm::FixedWindow(quota) = windowed.algorithm else {
+        panic!("{windowed:?}")
+    };
+    assert_eq!(quota.burst, quota.amount);
+    assert_eq!(windowed.per, [Partition::Tenant]);
+    assert_eq!(
+        windowed.store,
+        Store::Strict {
+            deadline: Nanos::from_millis(10),
+            on_outage: OnOutage::LocalShare
+        }
+    );
+    let Algorithm::Permits(permits) = policy.limits[3].algorithm else {
+        panic!()
+    };
+    assert_eq!((permits.get(), policy.limits[3].unit), (64, Unit::InFlight));
+
+    assert_eq!(policy.pools[0].endpoints, 0..2);
+    assert_eq!(policy.endpoints[0].scope, policy.endpoints[1].scope);
+    assert_ne!(policy.endpoints[1].scope, policy.endpoints[2].scope);
+    assert_eq!(policy.pools[1].balance.kind, BalanceKind::LeastInFlight);
+    assert_eq!(policy.pools[2].breaker, BreakerKind::Off);
+
+    let route = &policy.routes[0];
+    assert_eq!(route.pools.len(), 2);
+    assert!(route.require_region.is_some() && route.require_region == policy.endpoints[0].region);
+    assert_eq!(route.hedge.map(|hedge| hedge.after), Some(HedgeAfter::Quantile(0.95)));
+    let rest = &policy.routes[1];
+    assert!(rest.timeouts.ttft.is_forever() && rest.retry.budget.is_none());
+    assert_eq!(
+        rest.hedge.map(|hedge| hedge.after),
+        Some(HedgeAfter::Delay(Nanos::from_millis(800)))
+    );
+}
+
+#[test]
+fn what_is_left_out_has_the_default_of_the_reference() {
+    let minimal = good(MINIMAL);
+    let reference = good(REFERENCE);
+    let (pool, shown) = (&minimal.pools[0], &reference.pools[0]);
+    assert_eq!(
+        (pool.balance, pool.breaker, pool.queue),
+        (shown.balance, shown.breaker, shown.queue)
+    );
+    assert_eq!(pool.panic_below.to_bits(), shown.panic_below.to_bits());
+    let (route, shown) = (&minimal.routes[0], &reference.routes[0]);
+    assert_eq!((route.timeouts, route.retry), (shown.timeouts, shown.retry));
+    assert!(!route.retry.on.has(Fault::Stream));
+    assert!(route.hedge.is_none() && route.slo.e2e.is_forever() && route.cancel_on_abandon);
+    let LoadKind::PeakEwma { decay } = pool.balance.load else {
+        panic!("{pool:?}")
+    };
+    assert_eq!(decay, Nanos::from_secs(10));
+    let BreakerKind::ErrorRate { window, .. } = pool.breaker else {
+        panic!("{pool:?}")
+    };
+    assert_eq!(window, Window::Time(Nanos::from_secs(30)));
+}
+
+#[test]
+fn burst_is_the_amount_unless_it_is_said() {
+    let limit = "[[limit]]\nname = \"l\"\nquota = { amount = 30, period = \"1m\" }\n";
+    let policy = good(&format!("{limit}{MINIMAL}"));
+    let Algorithm::Gcra(quota) = policy.limits[0].algorithm else {
+        panic!()
+    };
+    assert_eq!(quota.burst, quota.amount);
+}
+
+/// The hash names result sets: it must not move when the reader does.
+#[test]
+fn hash_is_pinned() {
+    assert_eq!(good(MINIMAL).hash.to_string(), "f9daf36a19083936");
+}
+
+#[test]
+fn hash_ignores_layout() {
+    let other = r#"
+        # A comment.
+        route = [{ pools = ['only'], name = "a\u006cl" }]
+        pool = [{ endpoint = [{ name = 'alpha' }], name = "only" }]
+    "#;
+    assert_eq!(good(MINIMAL).hash, good(other).hash);
+    let with = |number: &str| good(&format!("{MINIMAL}retry = {{ budget = {{ ratio = {number} }} }}\n")).hash;
+    assert_eq!(with("1.0"), with("1"));
+    assert_eq!(with("1"), with("0.1e1"));
+    assert_ne!(with("1"), with("2"));
+    assert_ne!(with("1"), good(MINIMAL).hash);
+}
+
+/// Every file of `policy_errors` is refused, or warned of, in the words of the `.txt` beside it. With `REWRITE=1` the
+/// words are written instead.
+#[test]
+fn problems_are_told_as_recorded() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policy_errors");
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    assert!(60 <= files.len(), "the bad files are gone");
+    let mut differing = Vec::new();
+    for path in &files {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a plain name");
+        let text = fs::read_to_string(path).expect("a file");
+        let problems = match file::read(name, &text) {
+            Ok((_, warnings)) => warnings,
+            Err(problems) => problems,
+        };
+        assert!(!problems.is_empty(), "{name} has nothing wrong");
+        let (told, recorded) = (problems.to_string(), path.with_extension("txt"));
+        if std::env::var_os("REWRITE").is_some() {
+            fs::write(&recorded, &told).expect("a writable folder");
+        } else if fs::read_to_string(&recorded).ok().as_deref() != Some(&told) {
+            differing.push(told);
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}

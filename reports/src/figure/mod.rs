@@ -1,0 +1,150 @@
+//! The figures of a report, each a pure function of a result set, as SVG and as PNG.
+//!
+//! Lines are told apart by lightness, dash and marker, areas by lightness and hatching, so a print in grey still reads;
+//! names stand beside what they name. The font comes along, so a machine without any draws the same bytes.
+//!
+//! ```
+//! use tollgate_reports::{ResultSet, figure};
+//!
+//! for figure in figure::all(&ResultSet::default()) {
+//!     assert!(figure.svg()?.contains("no data"), "a set without rows is told, not hidden");
+//! }
+//! # Ok::<(), tollgate_reports::result::WriteError>(())
+//! ```
+
+mod endpoints;
+mod font;
+mod latency;
+#[cfg(test)]
+mod laws;
+mod panel;
+mod recovery;
+mod refusals;
+mod render;
+pub(crate) mod scale;
+mod scene;
+mod style;
+mod timeline;
+
+use scene::Scene;
+
+use crate::result::{File, Metric, ResultSet, WriteError};
+
+/// One figure, laid out and ready to be drawn.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// The stem of its file names, such as `latency-e2e`.
+    pub name: &'static str,
+    /// What it shows, in a few words.
+    pub title: &'static str,
+    /// What to look for in it, in one or two sentences.
+    pub caption: &'static str,
+    scene: Scene,
+}
+
+impl Figure {
+    /// The figure as a self-contained SVG document.
+    ///
+    /// # Errors
+    ///
+    /// When the drawing library fails, which would be a bug.
+    pub fn svg(&self) -> Result<String, WriteError> {
+        render::svg(&self.scene, self.title).map_err(|cause| self.error("svg", cause))
+    }
+
+    /// The figure as the bytes of a PNG file, at twice its nominal size for dense screens and print.
+    ///
+    /// # Errors
+    ///
+    /// When the drawing library fails, which would be a bug.
+    pub fn png(&self) -> Result<Vec<u8>, WriteError> {
+        render::png(&self.scene).map_err(|cause| self.error("png", cause))
+    }
+
+    /// Nominal width and height in pixels.
+    #[must_use]
+    pub fn size(&self) -> (f64, f64) {
+        (self.scene.width, self.scene.height)
+    }
+
+    fn error(&self, extension: &str, cause: String) -> WriteError {
+        WriteError::Figure {
+            file: format!("{}.{extension}", self.name),
+            cause,
+        }
+    }
+}
+
+/// Every figure that applies to a set, in the order of the report. Where there is nothing to draw, the figure says so;
+/// only the one about faults is missing when there were none.
+#[must_use]
+pub fn all(set: &ResultSet) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let title = "What each fault cost, and how long recovery took";
+    figures.extend(recovery::draw(set, title).map(|scene| Figure {
+        name: "recovery",
+        title,
+        caption: "Short bars are good on both sides. A hatched bar never came back within the run.",
+        scene,
+    }));
+
+    let title = "Over time: what was lost, and how slow the rest was";
+    figures.push(Figure {
+        name: "timeline",
+        title,
+        caption: "Look at how high the area rises when a fault begins, how soon it falls, and whether anything is left \
+                  after the fault has ended: that is the policy, not the outage.",
+        scene: timeline::draw(set, title),
+    });
+
+    let title = "E2E by percentile: from request to last token";
+    figures.push(Figure {
+        name: "latency-e2e",
+        title,
+        caption: "Lower is better. Each step to the right is a rarer, slower request; a curve that turns up early has \
+                  a tail that many people meet.",
+        scene: latency::draw(set, Metric::E2e, title),
+    });
+
+    let title = "TTFT by percentile: from request to first token";
+    figures.push(Figure {
+        name: "latency-ttft",
+        title,
+        caption: "Lower is better. Queueing, retries and fallback all happen before the first token, so what a policy \
+                  costs in waiting shows here first.",
+        scene: latency::draw(set, Metric::Ttft, title),
+    });
+
+    let title = "Requests that got no answer, by cause";
+    figures.push(Figure {
+        name: "refusals",
+        title,
+        caption: "Short bars are good. Failures are an endpoint's error passed on; everything else is a decision of \
+                  the policy.",
+        scene: refusals::draw(set, title),
+    });
+
+    let title = "Endpoints: share of attempts and health";
+    figures.push(Figure {
+        name: "endpoints",
+        title,
+        caption: "During a fault the failing endpoint should shrink to probes and its strip turn black; after it, both \
+                  should come back without swinging.",
+        scene: endpoints::draw(set, title),
+    });
+    figures
+}
+
+/// Every figure of [`all`] as SVG and PNG files.
+///
+/// # Errors
+///
+/// When the drawing library fails, which would be a bug.
+pub fn files(figures: &[Figure]) -> Result<Vec<File>, WriteError> {
+    let mut files = Vec::new();
+    for figure in figures {
+        files.push(File::new(format!("{}.svg", figure.name), figure.svg()?));
+        files.push(File::new(format!("{}.png", figure.name), figure.png()?));
+    }
+    Ok(files)
+}

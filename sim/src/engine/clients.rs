@@ -1,0 +1,263 @@
+//! Those who call: arrivals, users who think, SDKs that retry, people who leave.
+
+use tollgate_core::dice::{Purpose, RequestDice};
+use tollgate_core::id::RequestId;
+use tollgate_core::lifecycle::{End, Input, Lifecycle, Outcome, Request, Timer};
+use tollgate_core::policy::{Needs, Operation};
+use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::usage::Estimate;
+
+use super::{Engine, Event, Key, LANE_ARRIVE, LANE_TIME_OUT, Life};
+use crate::record::Observer;
+use crate::workload::{Answer, Arrivals, Call};
+
+/// A call: what a person wanted once.
+pub(super) struct CallState {
+    pub(super) call: Call,
+    /// When its first request reached the gateway.
+    pub(super) started: Instant,
+    /// Requests sent after the first.
+    retries: u32,
+    /// The request in flight.
+    life: Option<Key>,
+    /// Why the request in flight was abandoned.
+    gone: Gone,
+    user: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gone {
+    No,
+    TimedOut,
+    Left,
+}
+
+/// An SDK's retry is a further request of the same call, with dice of its own.
+const RETRY_STRIDE: u64 = 1 << 40;
+
+impl<O: Observer> Engine<'_, O> {
+    /// Plans the first arrival, or the first thoughts of all users.
+    pub(super) fn schedule_first(&mut self) {
+        if let Some(closed) = self.plan.workload.closed() {
+            for user in 0..closed.users {
+                let think = self.plan.workload.think(self.dice, u64::from(user));
+                self.plan_thought(user, 0, think);
+            }
+        }
+        self.schedule_arrival();
+    }
+
+    /// Users of a closed workload who are thinking.
+    pub(super) fn thinking(&self) -> u32 {
+        self.recorder.thinking
+    }
+
+    /// The next call of the arrival process comes.
+    pub(super) fn arrive(&mut self) {
+        let number = self.begun;
+        self.begun += 1;
+        self.start_call(number, None);
+        self.schedule_arrival();
+    }
+
+    /// A user has thought enough: their next call.
+    pub(super) fn ask_again(&mut self, user: u32) {
+        self.recorder.thinking -= 1;
+        let users = u64::from(self.plan.workload.closed().map_or(1, |closed| closed.users));
+        let number = self.recorder.user_calls(user) * users + u64::from(user);
+        self.begun += 1;
+        self.start_call(number, Some(user));
+    }
+
+    /// A request of a call reaches the gateway.
+    pub(super) fn begin(&mut self, key: Key) {
+        let now = self.now;
+        let Some(state) = self.calls.find(key) else {
+            return;
+        };
+        let call = state.call;
+        if state.started.is_far() {
+            state.started = now;
+            self.recorder.call_began(now);
+        }
+        let number = call.number + u64::from(state.retries) * RETRY_STRIDE;
+        let dice = self.dice.request(number);
+        let request = self.request(&call);
+        let life = self.lives.insert(|life| Life {
+            lifecycle: Lifecycle::new(RequestId(life.pack()), request, dice),
+            call: key,
+            wanted: Instant::FAR,
+            reason: Timer::Total,
+            scheduled: Instant::FAR,
+            jobs: [None; 3],
+        });
+        let state = self.calls.find(key).expect("it was just there");
+        state.life = Some(life);
+        state.gone = Gone::No;
+        let timeout = self.plan.workload.client().timeout();
+        if !timeout.is_forever() {
+            self.events
+                .push_lane(LANE_TIME_OUT, now + timeout, Event::TimeOut { life });
+        }
+        self.recorder.arrived(now, call.tenant);
+        self.inbox.push_back((life, Input::Start));
+    }
+
+    /// The client waits no longer for this request; it may send another.
+    pub(super) fn time_out(&mut self, life: Key) {
+        let Some(call) = self.lives.find(life).map(|life| life.call) else {
+            return;
+        };
+        if let Some(state) = self.calls.find(call) {
+            state.gone = Gone::TimedOut;
+        }
+        self.deliver_progress(life);
+        self.inbox.push_back((life, Input::Abandon));
+    }
+
+    /// The person waits no longer for this call.
+    pub(super) fn leave(&mut self, key: Key) {
+        let Some(state) = self.calls.find(key) else {
+            return;
+        };
+        state.gone = Gone::Left;
+        match state.life {
+            Some(life) => {
+                self.deliver_progress(life);
+                self.inbox.push_back((life, Input::Abandon));
+            }
+            None => self.end_call(key, false),
+        }
+    }
+
+    /// A request is over: so is the call, unless the client sends another.
+    pub(super) fn answered(&mut self, key: Key, outcome: &Outcome) {
+        let now = self.now;
+        let Some(state) = self.calls.find(key) else {
+            return;
+        };
+        state.life = None;
+        let slo = outcome.route.map(|route| self.plan.policy.route(route).slo);
+        let attained = slo.is_some_and(|slo| {
+            // A person waits from their first request on.
+            let waited = outcome.arrived.since(state.started);
+            let mut felt = *outcome;
+            felt.arrived = outcome.arrived - waited;
+            felt.attains(&slo)
+        });
+        let (retries, gone, dice) = (state.retries, state.gone, self.dice.request(state.call.number));
+        let next = match outcome.end {
+            End::Completed | End::Open => None,
+            End::Abandoned if gone == Gone::TimedOut => self.retry(retries, Answer::default(), dice),
+            End::Abandoned => None,
+            // What has begun to stream is not sent again by any SDK.
+            End::Failed { .. } if outcome.stream && !outcome.first_token.is_far() => None,
+            End::Failed { refusal } | End::Refused { refusal } => {
+                let advice = refusal.advice(now);
+                let answer = Answer {
+                    status: Some(refusal.status()),
+                    retry_after: advice.retry_after,
+                    should_retry: advice.should_retry,
+                };
+                self.retry(retries, answer, dice)
+            }
+        };
+        match next {
+            None => self.end_call(key, attained),
+            Some(wait) => {
+                let state = self.calls.find(key).expect("it was just there");
+                state.retries += 1;
+                let hop = &self.plan.network.client_to_gateway;
+                let way = hop.draw(dice, 2 * state.retries) + hop.draw(dice, 2 * state.retries + 1);
+                self.events.push(now + wait + way, Event::Begin { call: key });
+            }
+        }
+    }
+
+    fn retry(&self, retries: u32, answer: Answer, dice: RequestDice) -> Option<Nanos> {
+        let mut rng = dice.roll(Purpose::Client, retries);
+        self.plan.workload.client().next(retries, &answer, &mut rng)
+    }
+
+    fn end_call(&mut self, key: Key, attained: bool) {
+        let Some(state) = self.calls.remove(key) else {
+            return;
+        };
+        self.recorder.call_ended(state.started, self.now, attained);
+        if let Some(user) = state.user {
+            let users = u64::from(self.plan.workload.closed().map_or(1, |closed| closed.users));
+            let round = self.recorder.count_user_call(user);
+            let think = self.plan.workload.think(self.dice, round * users + u64::from(user));
+            self.plan_thought(user, round, think);
+        }
+    }
+
+    fn plan_thought(&mut self, user: u32, _round: u64, think: Nanos) {
+        let at = self.now + think;
+        if self.may_begin(at) {
+            self.recorder.thinking += 1;
+            self.events.push(at, Event::Think { user });
+        }
+    }
+
+    fn start_call(&mut self, number: u64, user: Option<u32>) {
+        let call = self.plan.workload.call(self.dice, number);
+        let key = self.calls.insert(|_| CallState {
+            call,
+            started: Instant::FAR,
+            retries: 0,
+            life: None,
+            gone: Gone::No,
+            user,
+        });
+        if let Some(patience) = self.plan.workload.patience(self.dice, number) {
+            self.events.push(self.now + patience, Event::Leave { call: key });
+        }
+        let way = self.plan.network.client_to_gateway.draw(self.dice.request(number), 0);
+        if way == Nanos::ZERO {
+            self.begin(key);
+        } else {
+            self.events.push(self.now + way, Event::Begin { call: key });
+        }
+    }
+
+    fn schedule_arrival(&mut self) {
+        let next = self.arrivals.as_mut().and_then(Arrivals::next);
+        match next.filter(|at| self.may_begin(*at)) {
+            Some(at) => self.events.push_lane(LANE_ARRIVE, at, Event::Arrive),
+            None => self.arrivals = None,
+        }
+    }
+
+    /// Whether another call may begin at `at`.
+    fn may_begin(&self, at: Instant) -> bool {
+        let in_time = self
+            .plan
+            .duration
+            .is_none_or(|duration| at <= Instant::EPOCH + duration);
+        in_time
+            && self
+                .plan
+                .requests
+                .is_none_or(|requests| self.begun + u64::from(self.recorder.thinking) < requests)
+    }
+
+    fn request(&self, call: &Call) -> Request {
+        let (class, priority) = self.plan.class(call);
+        Request {
+            class,
+            estimate: Estimate {
+                input: call.prompt,
+                output: call.max_tokens,
+            },
+            needs: Needs {
+                operation: Operation::Chat,
+                input: call.prompt,
+                output: call.max_tokens.unwrap_or(0),
+                ..Needs::default()
+            },
+            stream: call.stream,
+            priority,
+        }
+    }
+}
