@@ -43,12 +43,14 @@ impl Rational {
     }
 }
 
+/// By Estrin's scheme: three multiplications deep where Horner's is seven.
 #[inline]
 fn polynomial(coefficients: &[f64; 8], x: f64) -> f64 {
-    coefficients
-        .iter()
-        .rev()
-        .fold(0.0, |sum, coefficient| sum * x + coefficient)
+    let [a, b, c, d, e, f, g, h] = *coefficients;
+    let (square, fourth) = (x * x, (x * x) * (x * x));
+    let low = (a + b * x) + (c + d * x) * square;
+    let high = (e + f * x) + (g + h * x) * square;
+    low + high * fourth
 }
 
 const MIDDLE: Rational = Rational {
