@@ -46,11 +46,10 @@ impl Rational {
 /// By Estrin's scheme: three multiplications deep where Horner's is seven.
 #[inline]
 fn polynomial(coefficients: &[f64; 8], x: f64) -> f64 {
-    let [a, b, c, d, e, f, g, h] = *coefficients;
-    let (square, fourth) = (x * x, (x * x) * (x * x));
-    let low = (a + b * x) + (c + d * x) * square;
-    let high = (e + f * x) + (g + h * x) * square;
-    low + high * fourth
+    let pair = |n: usize| coefficients[n] + coefficients[n + 1] * x;
+    let square = x * x;
+    let (low, high) = (pair(0) + pair(2) * square, pair(4) + pair(6) * square);
+    low + high * (square * square)
 }
 
 const MIDDLE: Rational = Rational {

@@ -8,7 +8,7 @@
 //! | Law | Test |
 //! |---|---|
 //! | Each job ends exactly once, or is cancelled, or a fault has silenced it; nothing follows its end. | `every_job_ends_once` |
-//! | Keys that have lost their meaning, and calls before their time, change nothing. | `stale_wakes_change_nothing` |
+//! | Keys that have lost their meaning, and calls before their time, change nothing. | `stale_wakes_change_nothing`, `a_stale_key_is_silent` |
 //! | The same calls have the same consequences. | `equal_steps_equal_runs` |
 //! | What was sent only grows, and never runs ahead of the end. | `progress_only_grows` |
 //! | Busy time is the time of what ran, to the nanosecond. | `busy_is_the_time_of_running_answers`, `busy_is_the_work_done` |
