@@ -16,6 +16,9 @@ pub struct Bins {
     pub endpoints: Vec<Vec<EndpointBin>>,
     /// The bin whose latencies are being gathered.
     open: usize,
+    /// The newest bin that was looked for, and when it begins: most instants are in it.
+    newest: usize,
+    newest_from: Instant,
     e2e: Track,
     ttft: Track,
 }
@@ -95,6 +98,8 @@ impl Bins {
             list: Vec::new(),
             endpoints: vec![Vec::new(); endpoints],
             open: 0,
+            newest: usize::MAX,
+            newest_from: Instant::EPOCH,
             e2e: Track::coarse(),
             ttft: Track::coarse(),
         }
@@ -219,22 +224,39 @@ impl Bins {
     /// The bin of `now`, made where there is none yet.
     #[inline]
     fn at(&mut self, now: Instant) -> usize {
+        if now.since(self.newest_from) < self.width && self.newest_from <= now && self.newest < self.list.len() {
+            return self.newest;
+        }
+        self.look(now)
+    }
+
+    fn look(&mut self, now: Instant) -> usize {
         loop {
             let at = now.as_nanos() / self.width.as_nanos();
-            match usize::try_from(at) {
-                Ok(at) if at < self.list.len() => return at,
+            let found = match usize::try_from(at) {
+                Ok(at) if at < self.list.len() => at,
                 Ok(at) if at < MOST => {
                     self.list.resize(at + 1, Bin::default());
-                    return at;
+                    at
                 }
-                Ok(_) | Err(_) => self.widen(),
+                Ok(_) | Err(_) => {
+                    self.widen();
+                    continue;
+                }
+            };
+            if self.newest_from <= now {
+                self.newest = found;
+                self.newest_from = Instant::EPOCH + self.width * at;
             }
+            return found;
         }
     }
 
     /// Makes bins twice as wide, two of them one.
     fn widen(&mut self) {
         self.close_open();
+        self.newest = usize::MAX;
+        self.newest_from = Instant::EPOCH;
         self.width = self.width * 2;
         self.open /= 2;
         let pairs = self.list.chunks(2);
