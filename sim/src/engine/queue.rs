@@ -105,6 +105,7 @@ impl<E: Copy> Events<E> {
     }
 
     /// When the next event is due.
+    #[cfg(test)]
     pub(crate) fn next_at(&self) -> Option<Instant> {
         let heap = self.heap.peek().map(|Reverse(entry)| entry.at);
         let lane = self.first.map(|((at, _), _)| at);
@@ -113,6 +114,11 @@ impl<E: Copy> Events<E> {
             (one, other) => one.or(other),
         };
         next.map(Instant::from_nanos)
+    }
+
+    /// Places for events, taken or free.
+    pub(crate) fn slots(&self) -> usize {
+        self.heap.capacity() + self.lanes.iter().map(VecDeque::capacity).sum::<usize>()
     }
 
     /// Events in `lane`.

@@ -115,6 +115,11 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    /// Places, taken or free.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
