@@ -197,7 +197,11 @@ fn one_seed_one_run() {
         assert_eq!(one.samples, two.samples);
         // Not because nothing happened.
         assert!(2_500 < one.counts.offered, "{:?}", one.counts);
-        assert!(0 < one.counts.completed && one.counts.offered < one.attempts, "{:?}", one.counts);
+        assert!(
+            0 < one.counts.completed && one.counts.offered < one.attempts,
+            "{:?}",
+            one.counts
+        );
     }
 }
 
@@ -218,8 +222,14 @@ fn fingerprint(runs: &[Record<Everything>]) -> u64 {
     for run in runs {
         for (call, outcome) in &run.observer.finished {
             add(call.number);
-            let lengths = [call.tenant, call.prompt, call.output, outcome.usage.input, outcome.usage.output];
-            lengths.map(u64::from).map(&mut add);
+            let lengths = [
+                call.tenant,
+                call.prompt,
+                call.output,
+                outcome.usage.input,
+                outcome.usage.output,
+            ];
+            lengths.map(u64::from).into_iter().for_each(&mut add);
             let instants = [
                 outcome.arrived,
                 outcome.admitted,
@@ -228,9 +238,10 @@ fn fingerprint(runs: &[Record<Everything>]) -> u64 {
                 outcome.first_token,
                 outcome.finished,
             ];
-            instants.map(Instant::as_nanos).map(&mut add);
+            instants.map(Instant::as_nanos).into_iter().for_each(&mut add);
             add(outcome.queue_wait.as_nanos());
-            [outcome.attempts, outcome.retries, outcome.hedges, outcome.fallbacks].map(u64::from).map(&mut add);
+            let counts = [outcome.attempts, outcome.retries, outcome.hedges, outcome.fallbacks];
+            counts.map(u64::from).into_iter().for_each(&mut add);
             add(outcome.endpoint.map_or(u64::MAX, |endpoint| u64::from(endpoint.0)));
             add(match outcome.end {
                 End::Open => 0,
@@ -254,7 +265,7 @@ fn golden_run() {
         .iter()
         .map(|arrivals| watch(&plan(CAREFUL, &busy(arrivals)), 0))
         .collect();
-    assert_eq!(format!("{:016x}", fingerprint(&runs)), "0000000000000000");
+    assert_eq!(format!("{:016x}", fingerprint(&runs)), "e5c8d8d97afaf3df");
 }
 
 /// A world in which an attempt takes as long as its service, wherever it goes, so that service can be seen.
@@ -295,7 +306,11 @@ const IDLE_WORLD: &str = r#"
 fn policies_face_the_same_world() {
     let runs = [CAREFUL, CARELESS].map(|policy| watch(&plan(policy, IDLE_WORLD), 0));
     let calls = |run: &Record<Everything>| -> BTreeMap<u64, Call> {
-        run.observer.finished.iter().map(|(call, _)| (call.number, *call)).collect()
+        run.observer
+            .finished
+            .iter()
+            .map(|(call, _)| (call.number, *call))
+            .collect()
     };
     let [careful, careless] = &runs;
     assert_eq!(calls(careful), calls(careless), "tenant, lengths, streaming");
@@ -311,18 +326,20 @@ fn policies_face_the_same_world() {
     };
     assert_eq!(first(careful), first(careless), "arrivals");
     // The service of a first attempt that was answered, at whichever endpoint.
-    let service = |run: &Record<Everything>| -> BTreeMap<u64, (Nanos, Option<String>)> {
+    let service = |run: &Record<Everything>| -> BTreeMap<u64, Nanos> {
         let arrivals = first(run);
         let served = run.observer.finished.iter().filter(|(call, outcome)| {
-            outcome.end == End::Completed && outcome.won == outcome.launched && outcome.arrived == arrivals[&call.number]
+            outcome.end == End::Completed
+                && outcome.won == outcome.launched
+                && outcome.arrived == arrivals[&call.number]
         });
         served
-            .map(|(call, outcome)| (call.number, (outcome.finished.since(outcome.won), None)))
+            .map(|(call, outcome)| (call.number, outcome.finished.since(outcome.won)))
             .collect()
     };
     let (one, two) = (service(careful), service(careless));
     let both: Vec<u64> = one.keys().filter(|number| two.contains_key(number)).copied().collect();
-    assert!(2_000 < both.len(), "{} were served at once under both", both.len());
+    assert!(1_000 < both.len(), "{} were served at once under both", both.len());
     for number in both {
         assert_eq!(one[&number], two[&number], "the service of call {number}");
     }
@@ -333,8 +350,9 @@ fn policies_face_the_same_world() {
 /// The most that is in the system at once is reached early: users who ask again, and a queue that is always full.
 #[test]
 fn memory_does_not_follow_requests() {
+    let users = r#"{ process = "closed", users = 60, think = { distribution = "exponential", mean = "1ms" } }"#;
     let full = r#"{ process = "poisson", rate = 400.0 }"#;
-    for arrivals in [ARRIVALS[7], full] {
+    for arrivals in [users, full] {
         let scenario = |requests: u32| {
             format!(
                 r#"
@@ -367,7 +385,14 @@ fn memory_does_not_follow_requests() {
             let record = Engine::new(&plan(policy, &scenario(requests)), 0, Quiet).run(|_| true);
             record.expect("nobody stops it").slots
         };
-        assert_eq!(slots(100_000), slots(1_000_000));
+        let (few, many) = (slots(100_000), slots(1_000_000));
+        assert_eq!((few.requests, few.calls), (many.requests, many.calls));
+        assert!(40 <= few.requests && few.requests <= 60, "{few:?}");
+        // Stale timers are swept now and then.
+        assert!(
+            many.parcels <= 60 && many.events * 10 <= few.events * 12,
+            "{few:?}, then {many:?}"
+        );
     }
 }
 

@@ -16,8 +16,9 @@
 //! | What can never be taken is never taken, and nothing is always allowed. | `never_is_never` |
 //! | The rate is the quota's, to 1e-5, from one an hour to 1e9 a second. | `rate_is_held` |
 //! | A hundred years change nothing. | `no_overflow_in_100_years` |
+//! | However requests end, nothing stays taken that was not used. | `conserved_on_every_exit` |
 //!
-//! All are in `tests/laws_limit.rs`, written once and run over every limiter.
+//! All are in `tests/laws_limit/`, written once, run over every limiter, and shown to fail for broken ones.
 //!
 //! ```
 //! use core::num::NonZeroU64;

@@ -5,13 +5,14 @@ use std::num::NonZeroU32;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tollgate_core::dice::Dice;
 use tollgate_core::lifecycle::AttemptEvent;
 use tollgate_core::policy::Priority;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::Distribution;
 use tollgate_mock_llm::model::{
-    ApiSpec, Backend, BackendSpec, Count, Discipline, FaultKind, FaultSpec, Job, JobId, Kind, LoadFactor, OnCancel,
-    QueueSpec, QuotaSpec, Servers,
+    AnyBackend, ApiSpec, Backend, BackendSpec, Count, Discipline, FaultKind, FaultSpec, Job, JobId, Kind, LoadFactor,
+    OnCancel, Output, QueueSpec, QuotaSpec, Servers,
 };
 
 use crate::world::{Seen, What, World, job};
@@ -290,5 +291,43 @@ proptest! {
         }
         let spent = run.submitted.iter().zip(0..).map(|((arrived, _), tag)| u128::from(ends[&tag].since(*arrived).as_nanos()));
         prop_assert_eq!(run.busy, spent.sum::<u128>());
+    }
+}
+
+#[test]
+fn a_stale_key_is_silent() {
+    let constant = |value| Distribution::constant(value).expect("in range");
+    let servers = Servers::Bounded(NonZeroU32::new(1).expect("some"));
+    let kinds = [
+        Kind::Api(ApiSpec::new(constant(0.5), constant(0.01))),
+        Kind::Queue(QueueSpec::new(servers, constant(1.0))),
+    ];
+    for kind in kinds {
+        let mut backend = AnyBackend::new(&BackendSpec::new("any", kind), Dice::new(1)).expect("in range");
+        let mut out = Vec::new();
+        let mut wish = |backend: &mut AnyBackend, now: Instant, number: u64| {
+            let id = backend.submit(now, job(number), &mut out);
+            let Some(Output::WakeAt { at, key }) = out.pop() else {
+                panic!("it takes time")
+            };
+            (id, at, key)
+        };
+        let (id, _, stale) = wish(&mut backend, Instant::EPOCH, 0);
+        let mut heard = Vec::new();
+        backend.cancel(Instant::EPOCH, id, &mut heard);
+        // Another job in the same slot.
+        let half = Instant::EPOCH + Nanos::from_millis(250);
+        let (_, at, key) = wish(&mut backend, half, 1);
+        assert_ne!(stale, key);
+        backend.wake(half, stale, &mut heard);
+        assert_eq!(heard, [], "an old key");
+        backend.wake(half, key, &mut heard);
+        assert!(
+            matches!(heard[..], [Output::WakeAt { at: again, .. }] if again == at),
+            "too early: {heard:?}"
+        );
+        heard.clear();
+        backend.wake(at, key, &mut heard);
+        assert_eq!(heard, [], "replaced by what came of the early call");
     }
 }
