@@ -388,11 +388,9 @@ fn memory_does_not_follow_requests() {
         let (few, many) = (slots(100_000), slots(1_000_000));
         assert_eq!((few.requests, few.calls), (many.requests, many.calls));
         assert!(40 <= few.requests && few.requests <= 60, "{few:?}");
-        // Stale timers are swept now and then.
-        assert!(
-            many.parcels <= 60 && many.events * 10 <= few.events * 12,
-            "{few:?}, then {many:?}"
-        );
+        assert!(many.parcels <= 60, "{many:?}");
+        // Stale timers are swept now and then; places for them are made by doubling.
+        assert!(many.events <= 2 * few.events, "{few:?}, then {many:?}");
     }
 }
 
