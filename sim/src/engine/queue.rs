@@ -121,6 +121,11 @@ impl<E: Copy> Events<E> {
         Some((entry.at(), entry.event))
     }
 
+    /// Places for events, taken or free.
+    pub(crate) fn slots(&self) -> usize {
+        self.heap.capacity() + self.lanes.iter().map(VecDeque::capacity).sum::<usize>()
+    }
+
     /// Events in `lane`.
     #[inline]
     pub(crate) fn lane_len(&self, lane: usize) -> usize {
