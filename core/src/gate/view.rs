@@ -64,8 +64,8 @@ impl<M: Memory> PoolView for View<'_, M> {
         let id = self.pool.endpoint(index);
         (self.full_too || state.has_permit())
             && self.is_able(index)
-            && (self.panic || state.is_healthy(self.fleet.breaker(self.policy, id), self.now))
-            && self.fleet.cooling_until(self.policy, id) <= self.now
+            && (self.panic || state.is_healthy(|| self.fleet.breaker(self.policy, id), self.now))
+            && self.fleet.scope_cools_until(state.scope) <= self.now
     }
 
     #[inline]

@@ -157,7 +157,7 @@ impl Queue {
             Down::Refused => work.say(AttemptEvent::Fail { fault: Fault::Connect }, out),
             Down::Answers(status) => work.open(status, out),
         }
-        self.jobs.remove(slot);
+        self.jobs.discard(slot);
     }
 
     /// Takes a job out of the line or off its server. Its slot stays.
@@ -184,21 +184,21 @@ impl Queue {
     /// Service is over; the next may begin at `free`.
     fn complete(&mut self, slot: u32, free: Instant, out: &mut Vec<Output>) {
         self.withdraw(slot);
-        let work = *self.jobs.at(slot);
+        let work = self.jobs.at_mut(slot);
         match work.mishap.filter(|_| work.heard) {
             Some(Mishap::Pause { pause, .. }) => {
                 let until = self.now + pause;
-                self.jobs.at_mut(slot).place = Place::Held { until };
+                work.place = Place::Held { until };
                 self.wake_at(slot, until, out);
             }
             Some(Mishap::Cut { .. }) => {
                 work.open(200, out);
                 work.say(AttemptEvent::Fail { fault: Fault::Stream }, out);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             }
             None => {
                 work.answer(out);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             }
         }
         self.serve_next(free, out);
@@ -212,7 +212,7 @@ impl Queue {
             let Work { heard, arrived, .. } = *self.jobs.at(slot);
             if !heard && self.spec.drop_expired {
                 self.withdraw(slot);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             } else {
                 let priority = self.jobs.at(slot).priority;
                 self.line.leave(slot, priority, &mut self.jobs);
@@ -293,7 +293,7 @@ impl Queue {
     }
 
     fn job_woken(&mut self, slot: u32, out: &mut Vec<Output>) {
-        let work = *self.jobs.at(slot);
+        let work = self.jobs.at(slot);
         match work.place {
             Place::Served { until } | Place::Held { until } | Place::Rebuff { until, .. } if self.now < until => {
                 self.wake_at(slot, until, out);
@@ -301,11 +301,11 @@ impl Queue {
             Place::Served { until } => self.complete(slot, until, out),
             Place::Held { .. } => {
                 work.answer(out);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             }
             Place::Rebuff { status, .. } => {
                 work.open(status, out);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             }
             Place::Waiting | Place::Shared | Place::Silence => {}
         }
@@ -371,7 +371,7 @@ impl Backend for Queue {
                 work.heard = false;
             } else {
                 self.withdraw(job.slot);
-                self.jobs.remove(job.slot);
+                self.jobs.discard(job.slot);
                 self.serve_next(self.now, out);
             }
         }
