@@ -336,7 +336,7 @@ impl<M: Memory> Fleet<M> {
             policy,
             pool: policy.pool(pool),
             turn: &state.turn,
-            uniform: state.uniform,
+            all_able: state.uniform && needs.region.is_none() && avoid.is_empty(),
             needs,
             avoid,
             now,

@@ -109,6 +109,12 @@ impl Queue {
     #[inline]
     fn move_to(&mut self, now: Instant, out: &mut Vec<Output>) {
         self.now = self.now.max(now);
+        if self.sharing.is_some() || self.timeline.is_due(self.now) {
+            self.catch_up(out);
+        }
+    }
+
+    fn catch_up(&mut self, out: &mut Vec<Output>) {
         if let Some(sharing) = &mut self.sharing {
             sharing.move_to(self.now);
         }
@@ -161,6 +167,7 @@ impl Queue {
     }
 
     /// Takes a job out of the line or off its server. Its slot stays.
+    #[inline]
     fn withdraw(&mut self, slot: u32) {
         let Work { place, priority, .. } = *self.jobs.at(slot);
         match place {
@@ -177,11 +184,13 @@ impl Queue {
         self.count_busy();
     }
 
+    #[inline]
     fn count_busy(&mut self) {
         self.busy.set(self.now, u64::from(self.served.min(self.servers)));
     }
 
     /// Service is over; the next may begin at `free`.
+    #[inline]
     fn complete(&mut self, slot: u32, free: Instant, out: &mut Vec<Output>) {
         self.withdraw(slot);
         let work = self.jobs.at_mut(slot);
@@ -205,6 +214,7 @@ impl Queue {
     }
 
     /// Fills the servers that are free since `free`.
+    #[inline]
     fn serve_next(&mut self, free: Instant, out: &mut Vec<Output>) {
         while self.served < self.servers
             && let Some(slot) = self.next()
@@ -223,6 +233,7 @@ impl Queue {
     }
 
     /// Whose turn it is.
+    #[inline]
     fn next(&self) -> Option<u32> {
         match self.spec.discipline {
             Discipline::Fifo | Discipline::Priority => self.line.first(),
@@ -231,6 +242,7 @@ impl Queue {
         }
     }
 
+    #[inline]
     fn serve(&mut self, slot: u32, begin: Instant, out: &mut Vec<Output>) {
         let slowdown = self.timeline.level().slowdown;
         let work = self.jobs.at_mut(slot);
@@ -275,6 +287,7 @@ impl Queue {
         id
     }
 
+    #[inline]
     fn wake_at(&mut self, slot: u32, at: Instant, out: &mut Vec<Output>) {
         let key = self.jobs.stamp(slot);
         if !at.is_far() {
@@ -283,6 +296,7 @@ impl Queue {
     }
 
     /// Asks for what a change has made necessary.
+    #[inline]
     fn arm(&mut self, out: &mut Vec<Output>) {
         if let Some(sharing) = &mut self.sharing {
             sharing.arm(SHARED, &self.jobs, out);
@@ -292,6 +306,7 @@ impl Queue {
         }
     }
 
+    #[inline]
     fn job_woken(&mut self, slot: u32, out: &mut Vec<Output>) {
         let work = self.jobs.at(slot);
         match work.place {
@@ -422,12 +437,14 @@ impl Work {
         }
     }
 
+    #[inline]
     fn say(&self, event: AttemptEvent, out: &mut Vec<Output>) {
         if self.heard {
             out.push(Output::Progress { tag: self.tag, event });
         }
     }
 
+    #[inline]
     fn open(&self, status: Status, out: &mut Vec<Output>) {
         self.say(AttemptEvent::Connected, out);
         self.say(
@@ -441,6 +458,7 @@ impl Work {
     }
 
     /// The whole answer at once.
+    #[inline]
     fn answer(&self, out: &mut Vec<Output>) {
         self.open(200, out);
         self.say(AttemptEvent::FirstToken, out);
