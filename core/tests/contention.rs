@@ -92,13 +92,7 @@ fn run(seed: u64, policy: Policy) {
 }
 
 /// One thread: requests, one after the other.
-fn serve(
-    world: &World,
-    nth: usize,
-    mut dice: Rng,
-    inbox: &Receiver<(RequestId, Verdict)>,
-    wake: &Sender<Instant>,
-) {
+fn serve(world: &World, nth: usize, mut dice: Rng, inbox: &Receiver<(RequestId, Verdict)>, wake: &Sender<Instant>) {
     let mut effects = Effects::new();
     for number in 0..REQUESTS {
         let id = RequestId(nth as u64 + number * THREADS as u64);
@@ -130,13 +124,19 @@ fn serve(
                     let (request, verdict) = wait(inbox);
                     if request != id || dice.below(8) == 0 {
                         // Word for an earlier request of this thread; or the client goes at this very moment.
-                        if request == id { Input::Abandon } else { Input::Dequeue { verdict } }
+                        if request == id {
+                            Input::Abandon
+                        } else {
+                            Input::Dequeue { verdict }
+                        }
                     } else {
                         Input::Dequeue { verdict }
                     }
                 }
                 Phase::BackingOff => {
-                    world.clock.fetch_add(AWHILE.as_nanos(), std::sync::atomic::Ordering::SeqCst);
+                    world
+                        .clock
+                        .fetch_add(AWHILE.as_nanos(), std::sync::atomic::Ordering::SeqCst);
                     Input::Wake
                 }
                 _ => happen(world, &mut dice, open.take().expect("an attempt runs")),
@@ -188,7 +188,9 @@ fn perform(world: &World, effect: Effect, open: &mut Option<(AttemptId, Endpoint
 fn wake_gate(world: &World, wakes: &Receiver<Instant>) {
     let mut effects = Effects::new();
     while let Ok(at) = wakes.recv() {
-        world.clock.fetch_max(at.as_nanos(), std::sync::atomic::Ordering::SeqCst);
+        world
+            .clock
+            .fetch_max(at.as_nanos(), std::sync::atomic::Ordering::SeqCst);
         world.gate.handle(world.now(), GateInput::Wake, &mut effects);
         for effect in effects.drain() {
             if let Effect::Notify { request, verdict } = effect {

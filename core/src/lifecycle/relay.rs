@@ -26,8 +26,7 @@ impl Lifecycle {
             output: 1,
         };
         let gate = turn.gate;
-        gate.fleet
-            .answered(gate.policy(), attempt.endpoint, latency, turn.now);
+        gate.fleet.answered(gate.policy(), attempt.endpoint, latency, turn.now);
         if let Some(route) = self.request.class.route {
             gate.budgets.observe(route, self.request.stream, latency, turn.now);
         }
