@@ -183,7 +183,7 @@ impl<O: Observer> Engine<'_, O> {
         let Some(state) = self.calls.remove(key) else {
             return;
         };
-        self.recorder.call_ended(state.started, self.now, attained);
+        self.recorder.call_ended(state.started, attained);
         if let Some(user) = state.user {
             let users = u64::from(self.plan.workload.closed().map_or(1, |closed| closed.users));
             let round = self.recorder.count_user_call(user);

@@ -19,8 +19,9 @@ impl<O: Observer> Engine<'_, O> {
                 (Effect::Ask { ticket }, Some(key)) => self.ask(key, ticket),
                 (Effect::Settle { ticket, used }, _) => self.settle(ticket, used),
                 (Effect::Finish, Some(key)) => self.finish(key),
-                // The answer itself: nobody reads it here, its consequences are in the outcome.
-                (Effect::Relay { .. } | Effect::Refuse { .. }, _) => {}
+                (Effect::Relay { .. }, Some(key)) => self.relay(key),
+                // The refusal itself: nobody reads it here, its consequences are in the outcome.
+                (Effect::Refuse { .. }, _) => {}
                 (Effect::Notify { request, verdict }, _) => {
                     self.inbox
                         .push_back((Key::unpack(request.0), Input::Dequeue { verdict }));
@@ -44,6 +45,7 @@ impl<O: Observer> Engine<'_, O> {
                     | Effect::Launch { .. }
                     | Effect::Cancel { .. }
                     | Effect::Ask { .. }
+                    | Effect::Relay { .. }
                     | Effect::Finish,
                     None,
                 ) => unreachable!("the gate asks for nothing on behalf of a request"),
@@ -61,6 +63,13 @@ impl<O: Observer> Engine<'_, O> {
         if at < life.scheduled {
             life.scheduled = at;
             self.events.push_lane(reason.kind(), at, Event::Wake { life: key });
+        }
+    }
+
+    /// An attempt has won: its tokens are on their way to the client.
+    fn relay(&mut self, key: Key) {
+        if let Some(life) = self.lives.find(key) {
+            self.recorder.first_token(self.now, life.lifecycle.outcome());
         }
     }
 

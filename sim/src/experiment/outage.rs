@@ -6,7 +6,7 @@
 /// One bin, averaged over replications.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Moment {
-    /// The 99th percentile of E2E; none if nothing was completed.
+    /// The 99th percentile of latency; none if nothing was measured.
     pub(super) p99: Option<f64>,
     /// Share of calls that met all their targets; none if none ended.
     pub(super) attainment: Option<f64>,

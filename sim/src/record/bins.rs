@@ -14,13 +14,18 @@ pub struct Bins {
     pub list: Vec<Bin>,
     /// Per endpoint, as many bins; empty where there are too many endpoints to tell apart.
     pub endpoints: Vec<Vec<EndpointBin>>,
-    /// The bin whose latencies are being gathered.
-    open: usize,
-    e2e: Track,
-    ttft: Track,
+    e2e: Gathering,
+    ttft: Gathering,
 }
 
-/// What happened in a bin. Latencies are in seconds, of requests completed in it; NaN of none.
+/// The latencies of the bin that time is in: what is measured comes in order of time.
+#[derive(Clone, Debug)]
+struct Gathering {
+    at: usize,
+    track: Track,
+}
+
+/// What happened in a bin. Latencies are in seconds; NaN of none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bin {
     /// Requests that arrived.
@@ -33,7 +38,7 @@ pub struct Bin {
     pub failed: u32,
     /// Requests refused, by cause.
     pub refused: [u32; Refusal::CAUSES.len()],
-    /// Calls that ended.
+    /// Calls that began.
     pub calls: u32,
     /// Of these, those that met all their targets.
     pub attained: u32,
@@ -41,9 +46,9 @@ pub struct Bin {
     pub in_flight: u64,
     /// Requests queued, integrated over the bin, in nanoseconds.
     pub queued: u64,
-    /// Median and 99th percentile of E2E.
+    /// Median and 99th percentile of E2E, of requests completed in the bin.
     pub e2e: [f32; 2],
-    /// Median and 99th percentile of TTFT.
+    /// Median and 99th percentile of TTFT, of streams that began in the bin.
     pub ttft: [f32; 2],
 }
 
@@ -94,9 +99,8 @@ impl Bins {
             width,
             list: Vec::new(),
             endpoints: vec![Vec::new(); endpoints],
-            open: 0,
-            e2e: Track::coarse(),
-            ttft: Track::coarse(),
+            e2e: Gathering::new(),
+            ttft: Gathering::new(),
         }
     }
 
@@ -122,13 +126,27 @@ impl Bins {
             End::Abandoned | End::Open => {}
         }
         if outcome.end == End::Completed {
-            self.gather(done, outcome);
+            if self.e2e.at != done {
+                self.close_e2e();
+                self.e2e.at = done;
+            }
+            self.e2e.track.record(outcome.e2e());
         }
     }
 
-    /// A call is over.
-    pub(super) fn call(&mut self, now: Instant, attained: bool) {
+    /// A stream has begun.
+    pub(super) fn first_token(&mut self, now: Instant, ttft: Nanos) {
         let at = self.at(now);
+        if self.ttft.at != at {
+            self.close_ttft();
+            self.ttft.at = at;
+        }
+        self.ttft.track.record(ttft);
+    }
+
+    /// A call that began at `started` is over.
+    pub(super) fn call(&mut self, started: Instant, attained: bool) {
+        let at = self.at(started);
         self.list[at].calls += 1;
         self.list[at].attained += u32::from(attained);
     }
@@ -161,7 +179,8 @@ impl Bins {
 
     /// The run is over at `end`.
     pub(super) fn close(&mut self, end: Instant) {
-        self.close_open();
+        self.close_e2e();
+        self.close_ttft();
         let len = self.at(end) + 1;
         self.list.truncate(len);
         for list in &mut self.endpoints {
@@ -191,24 +210,15 @@ impl Bins {
         }
     }
 
-    /// Latencies are gathered bin by bin: requests end in order of time.
-    fn gather(&mut self, at: usize, outcome: &Outcome) {
-        if at != self.open {
-            self.close_open();
-            self.open = at;
-        }
-        self.e2e.record(outcome.e2e());
-        if let Some(ttft) = outcome.ttft() {
-            self.ttft.record(ttft);
+    fn close_e2e(&mut self) {
+        if let Some(bin) = self.list.get_mut(self.e2e.at) {
+            self.e2e.close(&mut bin.e2e);
         }
     }
 
-    fn close_open(&mut self) {
-        if let Some(bin) = self.list.get_mut(self.open).filter(|_| 0 < self.e2e.count()) {
-            bin.e2e = quantiles(&self.e2e);
-            bin.ttft = quantiles(&self.ttft);
-            self.e2e.clear();
-            self.ttft.clear();
+    fn close_ttft(&mut self) {
+        if let Some(bin) = self.list.get_mut(self.ttft.at) {
+            self.ttft.close(&mut bin.ttft);
         }
     }
 
@@ -234,9 +244,11 @@ impl Bins {
 
     /// Makes bins twice as wide, two of them one.
     fn widen(&mut self) {
-        self.close_open();
+        self.close_e2e();
+        self.close_ttft();
         self.width = self.width * 2;
-        self.open /= 2;
+        self.e2e.at /= 2;
+        self.ttft.at /= 2;
         let pairs = self.list.chunks(2);
         self.list = pairs
             .map(|pair| pair.iter().copied().reduce(Bin::and).unwrap_or_default())
@@ -246,6 +258,23 @@ impl Bins {
             *list = pairs
                 .map(|pair| pair.iter().copied().reduce(EndpointBin::and).unwrap_or_default())
                 .collect();
+        }
+    }
+}
+
+impl Gathering {
+    fn new() -> Gathering {
+        Gathering {
+            at: 0,
+            track: Track::coarse(),
+        }
+    }
+
+    /// Notes what was gathered, if anything was.
+    fn close(&mut self, quantiles: &mut [f32; 2]) {
+        if 0 < self.track.count() {
+            *quantiles = self::quantiles(&self.track);
+            self.track.clear();
         }
     }
 }

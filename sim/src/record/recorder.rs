@@ -124,8 +124,15 @@ impl<O: Observer> Recorder<O> {
         }
     }
 
-    pub(crate) fn call_ended(&mut self, started: Instant, now: Instant, attained: bool) {
-        self.bins.call(now, attained);
+    /// A stream has begun.
+    pub(crate) fn first_token(&mut self, now: Instant, outcome: &Outcome) {
+        if let Some(ttft) = outcome.ttft() {
+            self.bins.first_token(now, ttft);
+        }
+    }
+
+    pub(crate) fn call_ended(&mut self, started: Instant, attained: bool) {
+        self.bins.call(started, attained);
         if started < self.warmup {
             return;
         }
