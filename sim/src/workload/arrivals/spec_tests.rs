@@ -1,5 +1,6 @@
 //! What no arrival process can be, and in whose words that is said.
 
+use tollgate_core::dice::Dice;
 use tollgate_core::time::Nanos;
 use tollgate_mock_llm::draw::Distribution;
 

@@ -10,10 +10,8 @@
 use proptest::prelude::*;
 use tollgate_core::dice::{Dice, Purpose};
 use tollgate_core::time::{Instant, Nanos};
-use tollgate_mock_llm::draw::Distribution;
 
 use super::*;
-use crate::workload::Cause;
 
 fn every_process() -> Vec<ArrivalSpec> {
     let steps = vec![
