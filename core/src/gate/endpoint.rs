@@ -134,7 +134,7 @@ impl<M: Memory> EndpointState<M> {
         self.permits.update(|permits| {
             let free = permits.in_flight < self.most && !permits.waiting;
             permits.in_flight += u32::from(free);
-            permits.waiting |= !free && self.most < u32::MAX;
+            permits.waiting |= !free;
             free
         })
     }
@@ -153,11 +153,16 @@ impl<M: Memory> EndpointState<M> {
         })
     }
 
-    /// Gives a permit back although somebody waits.
-    pub(super) fn put_back(&self, still_waiting: bool) {
+    /// Gives a permit back although somebody may wait for it: nobody who does can use it now.
+    pub(super) fn put_back(&self) {
+        self.permits.update(|permits| permits.in_flight -= 1);
+    }
+
+    /// Gives a permit back, and leaves word that somebody waits.
+    pub(super) fn put_back_and_wait(&self) {
         self.permits.update(|permits| {
             permits.in_flight -= 1;
-            permits.waiting &= still_waiting;
+            permits.waiting = true;
         });
     }
 

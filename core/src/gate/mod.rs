@@ -20,17 +20,16 @@ mod snapshot;
 mod view;
 mod waiting;
 
-use alloc::vec::Vec;
-
 pub use limits::{Granted, LimitRefusal, Limits, Reach};
-pub use snapshot::{EndpointSnapshot, Snapshot};
+pub use snapshot::{BudgetSnapshot, EndpointSnapshot, Snapshot};
 
 pub(crate) use budgets::{Budgets, Withdrawal};
 pub(crate) use fleet::{Acquired, AttemptVerdict, Fleet, Outlook};
 pub(crate) use waiting::Entry;
 
-use crate::id::{EndpointId, PoolId};
+use crate::id::{EndpointId, KeyHash, LimitId, PoolId, RouteId};
 use crate::lifecycle::{Effect, Effects};
+use crate::limit::Standing;
 use crate::memory::Memory;
 use crate::policy::Policy;
 use crate::time::Instant;
@@ -90,13 +89,21 @@ impl<M: Memory> Gate<M> {
 
     /// The state of everything that is shared, for people, plots and laws.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
         let endpoints = (0..self.policy.endpoints.len()).map(EndpointId::at);
+        let routes = (0..self.policy.routes.len()).map(RouteId::at);
         Snapshot {
             endpoints: endpoints.map(|id| self.fleet.snapshot(&self.policy, id)).collect(),
-            waiting: self.pools().map(|pool| self.fleet.waiting(pool)).collect::<Vec<_>>(),
+            waiting: self.pools().map(|pool| self.fleet.waiting(pool)).collect(),
             keys: self.limits.keys(),
+            budgets: routes.map(|route| self.budgets.snapshot(route, now)).collect(),
         }
+    }
+
+    /// Where `key` stands with a limit whose state is in this process; for headers.
+    #[must_use]
+    pub fn standing(&self, limit: LimitId, key: KeyHash, now: Instant) -> Standing {
+        self.limits.standing(limit, key, now)
     }
 
     fn start(&self, now: Instant, effects: &mut Effects) {

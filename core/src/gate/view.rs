@@ -41,12 +41,18 @@ impl<M: Memory> View<'_, M> {
         able && (self.avoid.is_empty() || !self.avoid.contains(&id))
     }
 
-    /// The earliest instant at which a capable endpoint is no longer ejected.
+    /// The earliest instant at which a capable endpoint, none of which is available, is no longer ejected:
+    /// [`Instant::FAR`] if that hangs on probes, none if no endpoint is capable.
     pub(super) fn earliest_return(&self) -> Option<Instant> {
         let able = (0..self.pool.len()).filter(|index| self.is_able(*index));
         able.map(|index| {
-            let ejected = self.state(index).ejected_until.read(|until| *until);
-            ejected.max(self.fleet.cooling_until(self.policy, self.pool.endpoint(index)))
+            let cooling = self.fleet.cooling_until(self.policy, self.pool.endpoint(index));
+            let until = if self.panic {
+                cooling
+            } else {
+                cooling.max(self.state(index).ejected_until.read(|until| *until))
+            };
+            if self.now < until { until } else { Instant::FAR }
         })
         .min()
     }

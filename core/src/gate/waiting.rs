@@ -1,9 +1,13 @@
 //! Waiting for a permit: how one comes back while somebody waits, and how waiters are woken.
 //!
-//! The permit word has a waiting bit. It is set, under the queue's lock, on every endpoint that a new waiter could
-//! use; a permit that comes back to a word with the bit set stays out and is handed over under the lock.
-//! No permit can therefore come back unseen between a waiter's last look and its entry into the queue, and
-//! nobody who has just arrived overtakes those who wait.
+//! The permit word has a waiting bit: somebody waits whom this endpoint could serve. It is set and cleared under the
+//! queue's lock; a permit that comes back to a word with the bit set stays out and is handed over under the lock.
+//! No permit can therefore come back unseen between a waiter's last look and its entry into the queue,
+//! nobody who has just arrived overtakes those who wait, and nobody is kept from an endpoint that no waiter can use.
+//!
+//! An endpoint that comes back by itself (a breaker is due for a probe, a Retry-After has passed) is handed out by
+//! [`Fleet::drain`] when the gate is woken. A thread that is late may still think it away after that: the queue
+//! remembers the latest instant that it was looked at, and nobody looks at it with an earlier one.
 
 use super::fleet::Fleet;
 use crate::id::{EndpointId, PoolId};
@@ -35,19 +39,21 @@ impl<M: Memory> Fleet<M> {
             if !queue.has_room() {
                 return Entry::Full;
             }
+            let now = queue.not_before(now);
             for endpoint in endpoints(policy, pool) {
                 if !policy.endpoint(endpoint).can_serve(&waiter.needs) {
                     continue;
                 }
+                let at = &self.endpoints[endpoint.index()];
                 if !self.may_serve(policy, endpoint, now) {
-                    self.endpoints[endpoint.index()].mark_waiting();
-                } else if self.endpoints[endpoint.index()].take_or_wait() {
+                    at.mark_waiting();
+                } else if at.take_or_wait() {
                     match self.admit(policy, endpoint, self.panics(pool, policy), now) {
                         Some(permit) => {
                             self.unmark(policy, pool, queue);
                             return Entry::Admitted(permit);
                         }
-                        None => self.endpoints[endpoint.index()].put_back(true),
+                        None => at.put_back_and_wait(),
                     }
                 }
             }
@@ -76,11 +82,10 @@ impl<M: Memory> Fleet<M> {
         }
         let pool = policy.endpoint(endpoint).pool;
         self.pools[pool.index()].queue.with(|queue| {
-            if self.may_serve(policy, endpoint, now) && self.hand_over(policy, endpoint, queue, now, effects) {
-                self.unmark(policy, pool, queue);
-                return;
+            let now = queue.not_before(now);
+            if !self.may_serve(policy, endpoint, now) || !self.hand_over(policy, endpoint, queue, now, effects) {
+                self.endpoints[endpoint.index()].put_back();
             }
-            self.endpoints[endpoint.index()].put_back(0 < queue.waiting());
             self.unmark(policy, pool, queue);
         });
     }
@@ -92,41 +97,25 @@ impl<M: Memory> Fleet<M> {
             return;
         }
         state.queue.with(|queue| {
-            let mut back = Instant::FAR;
+            let now = queue.not_before(now);
             for endpoint in endpoints(policy, pool) {
                 while 0 < queue.waiting()
                     && self.may_serve(policy, endpoint, now)
                     && self.endpoints[endpoint.index()].take_for_waiter()
                 {
                     if !self.hand_over(policy, endpoint, queue, now, effects) {
-                        self.endpoints[endpoint.index()].put_back(true);
+                        self.endpoints[endpoint.index()].put_back();
                         break;
                     }
                 }
-                let ejected = self.endpoints[endpoint.index()].ejected_until.read(|until| *until);
-                let until = ejected.max(self.cooling_until(policy, endpoint));
-                if now < until {
-                    back = back.min(until);
-                }
             }
             self.unmark(policy, pool, queue);
-            if 0 < queue.waiting() && !back.is_far() {
-                effects.push(Effect::WakeGateAt { at: back });
-            }
         });
     }
 
     /// How many wait in `pool`.
     pub(super) fn waiting(&self, pool: PoolId) -> u32 {
         self.pools[pool.index()].queue.with(|queue| queue.waiting())
-    }
-
-    /// Asks to be woken when an endpoint of `pool` comes back, if anybody could be waiting for it.
-    pub(super) fn wake_waiters(&self, policy: &Policy, pool: PoolId, at: Instant, effects: &mut Effects) {
-        debug_assert!(pool.index() < policy.pools.len());
-        if self.pools[pool.index()].queues {
-            effects.push(Effect::WakeGateAt { at });
-        }
     }
 
     /// Hands a permit of `endpoint`, which is out, to the first that can use it.
@@ -174,15 +163,17 @@ impl<M: Memory> Fleet<M> {
             .with(|vitals| breaker.release(&mut vitals.health, permit.probe));
     }
 
-    /// Clears the waiting bits once nobody waits.
+    /// Clears the waiting bit of every endpoint that nobody waits for any more.
     fn unmark(&self, policy: &Policy, pool: PoolId, queue: &WaitQueue) {
-        if 0 < queue.waiting() {
+        if self.pools[pool.index()].alike && 0 < queue.waiting() {
             return;
         }
         for endpoint in endpoints(policy, pool) {
-            self.endpoints[endpoint.index()]
-                .permits
-                .update(|permits| permits.waiting = false);
+            let permits = &self.endpoints[endpoint.index()].permits;
+            let is_marked = permits.read(|permits| permits.waiting);
+            if is_marked && !queue.has_waiter(|needs| policy.endpoint(endpoint).can_serve(needs)) {
+                permits.update(|permits| permits.waiting = false);
+            }
         }
     }
 }

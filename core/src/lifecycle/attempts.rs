@@ -1,6 +1,7 @@
 //! The attempts of a request: those that run, inline, and how many there were.
 
 use super::timers::Timer;
+use crate::health::ProbeSlot;
 use crate::id::{AttemptId, EndpointId};
 use crate::policy::Timeouts;
 use crate::queue::Permit;
@@ -11,7 +12,9 @@ use crate::time::Instant;
 pub(super) struct Attempt {
     pub(super) id: AttemptId,
     pub(super) stage: Stage,
-    pub(super) permit: Permit,
+    pub(super) endpoint: EndpointId,
+    /// Of its permit: the place of a half-open breaker's probe.
+    probe: Option<ProbeSlot>,
     pub(super) launched: Instant,
     /// When its present stage has lasted too long.
     pub(super) deadline: Instant,
@@ -30,9 +33,18 @@ impl Attempt {
         Attempt {
             id,
             stage: Stage::Connecting,
-            permit,
+            endpoint: permit.endpoint,
+            probe: permit.probe,
             launched: now,
             deadline: now + timeouts.connect,
+        }
+    }
+
+    /// The permit that it holds.
+    pub(super) fn permit(&self) -> Permit {
+        Permit {
+            endpoint: self.endpoint,
+            probe: self.probe,
         }
     }
 
@@ -103,12 +115,12 @@ impl Attempts {
     pub(super) fn insert(&mut self, attempt: Attempt) {
         let free = self.live.iter_mut().find(|slot| slot.is_none());
         *free.expect("a hedge is launched only where there is room") = Some(attempt);
-        if !self.tried().contains(&attempt.permit.endpoint) {
+        if !self.tried().contains(&attempt.endpoint) {
             if usize::from(self.n_tried) == Attempts::REMEMBERED {
                 self.tried.rotate_left(1);
                 self.n_tried -= 1;
             }
-            self.tried[usize::from(self.n_tried)] = attempt.permit.endpoint;
+            self.tried[usize::from(self.n_tried)] = attempt.endpoint;
             self.n_tried += 1;
         }
     }

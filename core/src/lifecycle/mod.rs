@@ -115,10 +115,8 @@ pub struct Lifecycle {
     holds: Holds,
     /// When the request has taken too long.
     total_at: Instant,
-    /// When the present phase ends by itself.
+    /// When the present phase ends by itself; in a race, when the next hedge is due.
     phase_at: Instant,
-    /// When the next hedge is due.
-    hedge_at: Instant,
     /// The wake-up that the driver knows of.
     armed: Instant,
     /// When it began to wait in a queue.
@@ -173,7 +171,6 @@ impl Lifecycle {
             holds: Holds::default(),
             total_at: Instant::FAR,
             phase_at: Instant::FAR,
-            hedge_at: Instant::FAR,
             armed: Instant::FAR,
             queued: Instant::FAR,
             outcome: Outcome::NEW,
@@ -236,6 +233,6 @@ impl Lifecycle {
     }
 }
 
-const _: () = assert!(size_of::<Lifecycle>() <= 480);
+const _: () = assert!(size_of::<Lifecycle>() <= 440);
 const _: () = assert!(size_of::<Input>() <= 32);
 const _: () = assert!(size_of::<Effect>() <= 32);

@@ -21,6 +21,9 @@ pub(super) enum Kind {
 impl Lifecycle {
     /// Looks for an endpoint for the first attempt, pool by pool from `first` on.
     pub(super) fn enter<M: Memory>(&mut self, turn: &mut Turn<'_, M>, first: u8) {
+        if self.total_at <= turn.now {
+            return self.run_out(turn);
+        }
         let pools = &self.route(turn).pools;
         for at in usize::from(first)..pools.len() {
             self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
@@ -40,13 +43,13 @@ impl Lifecycle {
     }
 
     /// Wishes for an endpoint of `pool`; with `elsewhere`, for one that has not been tried.
-    pub(super) fn acquire<M: Memory>(&self, turn: &Turn<'_, M>, pool: PoolId, elsewhere: bool) -> Acquired {
+    pub(super) fn acquire<M: Memory>(&self, turn: &mut Turn<'_, M>, pool: PoolId, elsewhere: bool) -> Acquired {
         let tried = if elsewhere { self.attempts.tried() } else { &[] };
         let mut rng = self.dice.roll(Purpose::Balance, u32::from(self.outcome.attempts));
         let needs = &self.request.needs;
-        turn.gate
-            .fleet
-            .acquire(turn.gate.policy(), pool, needs, tried, turn.now, &mut rng)
+        let gate = turn.gate;
+        gate.fleet
+            .acquire(gate.policy(), pool, needs, tried, turn.now, &mut rng, turn.effects)
     }
 
     /// Launches an attempt where `permit` says.

@@ -4,7 +4,6 @@ use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
 use crate::gate::{AttemptVerdict, Granted, Withdrawal};
 use crate::memory::Memory;
 use crate::queue::{Place, Removal};
-use crate::time::Instant;
 
 /// Everything that was taken and not yet given back; permits are with the attempts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,7 +63,6 @@ impl Lifecycle {
             Phase::Racing | Phase::Relaying if !self.route(turn).cancel_on_abandon => {
                 self.gone = true;
                 self.phase = Phase::Draining;
-                self.hedge_at = Instant::FAR;
             }
             Phase::Asking | Phase::Shaping | Phase::Queued | Phase::Racing | Phase::BackingOff | Phase::Relaying => {
                 self.stop_attempts(turn, None);

@@ -1,6 +1,7 @@
 //! A bounded first-in-first-out queue whose entries can be taken out from the middle in one step.
 
 use alloc::collections::VecDeque;
+use core::num::NonZeroU64;
 
 use super::Permit;
 use crate::id::RequestId;
@@ -20,7 +21,7 @@ pub struct Waiter {
 
 /// Where in the queue a waiter stands; its way to be found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u64);
+pub struct Place(NonZeroU64);
 
 /// The queue is as long as it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +54,11 @@ pub enum Claim {
 pub struct WaitQueue {
     entries: VecDeque<Entry>,
     /// The place of the first entry.
-    front: u64,
+    front: NonZeroU64,
     waiting: u32,
     length: u32,
+    /// The latest instant at which it was looked at.
+    seen: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,10 +74,17 @@ impl WaitQueue {
     pub fn new(shape: QueueShape) -> WaitQueue {
         WaitQueue {
             entries: VecDeque::new(),
-            front: 0,
+            front: NonZeroU64::MIN,
             waiting: 0,
             length: shape.length,
+            seen: Instant::EPOCH,
         }
+    }
+
+    /// `now`, or the latest instant that this was called with, if that is later: threads may be late.
+    pub fn not_before(&mut self, now: Instant) -> Instant {
+        self.seen = self.seen.max(now);
+        self.seen
     }
 
     /// How many wait.
@@ -89,6 +99,13 @@ impl WaitQueue {
         self.waiting < self.length
     }
 
+    /// Whether somebody waits whom an endpoint that `can_serve` could serve.
+    #[must_use]
+    pub fn has_waiter(&self, can_serve: impl Fn(&Needs) -> bool) -> bool {
+        let could = |entry: &Entry| matches!(entry, Entry::Waiting(waiter) if can_serve(&waiter.needs));
+        0 < self.waiting && self.entries.iter().any(could)
+    }
+
     /// Puts `waiter` at the end.
     ///
     /// # Errors
@@ -98,7 +115,7 @@ impl WaitQueue {
         if !self.has_room() {
             return Err(Full);
         }
-        let place = Place(self.front + self.entries.len() as u64);
+        let place = Place(self.front.saturating_add(self.entries.len() as u64));
         self.entries.push_back(Entry::Waiting(waiter));
         self.waiting += 1;
         Ok(place)
@@ -163,7 +180,7 @@ impl WaitQueue {
     }
 
     fn entry(&mut self, place: Place) -> Option<&mut Entry> {
-        let at = place.0.checked_sub(self.front)?;
+        let at = place.0.get().checked_sub(self.front.get())?;
         self.entries.get_mut(usize::try_from(at).ok()?)
     }
 
@@ -171,7 +188,7 @@ impl WaitQueue {
     fn trim(&mut self) {
         while let Some(Entry::Gone) = self.entries.front() {
             self.entries.pop_front();
-            self.front += 1;
+            self.front = self.front.saturating_add(1);
         }
     }
 }

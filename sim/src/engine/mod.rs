@@ -11,8 +11,6 @@ mod slab;
 mod store;
 mod wire;
 
-use std::collections::VecDeque;
-
 use tollgate_core::dice::Dice;
 use tollgate_core::gate::{Gate, GateInput};
 use tollgate_core::id::{AttemptId, EndpointId};
@@ -48,7 +46,7 @@ pub struct Engine<'a, O: Observer> {
     begun: u64,
     effects: Effects,
     outputs: Vec<Output>,
-    inbox: VecDeque<(Key, Input)>,
+    inbox: Inbox,
     recorder: Recorder<O>,
 }
 
@@ -83,6 +81,33 @@ const LANE_TIME_OUT: usize = Timer::KINDS + 1;
 const LANE_OUT: usize = Timer::KINDS + 2;
 const LANE_BACK: usize = Timer::KINDS + 3;
 const LANES: usize = Timer::KINDS + 4;
+
+/// Inputs that are to be delivered at the present instant, in order.
+#[derive(Debug, Default)]
+struct Inbox {
+    list: Vec<(Key, Input)>,
+    /// How many have been taken out.
+    read: usize,
+}
+
+impl Inbox {
+    #[inline]
+    fn push_back(&mut self, input: (Key, Input)) {
+        self.list.push(input);
+    }
+
+    #[inline]
+    fn pop_front(&mut self) -> Option<(Key, Input)> {
+        let next = self.list.get(self.read).copied();
+        if next.is_some() {
+            self.read += 1;
+        } else {
+            self.list.clear();
+            self.read = 0;
+        }
+        next
+    }
+}
 
 /// A request and what its driver has to remember.
 struct Life {
@@ -130,7 +155,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             begun: 0,
             effects: Effects::new(),
             outputs: Vec::new(),
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
             recorder: Recorder::new(plan, observer),
             plan,
         }

@@ -9,10 +9,17 @@ use crate::record::Observer;
 
 impl<O: Observer> Engine<'_, O> {
     /// Performs what was asked for: by request `key`, or by the gate.
+    #[inline]
     pub(super) fn perform(&mut self, key: Option<Key>) {
+        if !self.effects.as_slice().is_empty() {
+            self.perform_all(key);
+        }
+    }
+
+    fn perform_all(&mut self, key: Option<Key>) {
         let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain() {
-            match (effect, key) {
+        for effect in effects.as_slice() {
+            match (*effect, key) {
                 (Effect::WakeAt { at, reason }, Some(key)) => self.wake_at(key, at, reason),
                 (Effect::Launch { attempt, endpoint }, Some(key)) => self.launch(key, attempt, endpoint),
                 (Effect::Cancel { attempt, fault }, Some(key)) => self.cancel(key, attempt, fault),
@@ -51,6 +58,7 @@ impl<O: Observer> Engine<'_, O> {
                 ) => unreachable!("the gate asks for nothing on behalf of a request"),
             }
         }
+        effects.clear();
         self.effects = effects;
     }
 
@@ -74,15 +82,15 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     fn finish(&mut self, key: Key) {
-        let Some(life) = self.lives.remove(key) else {
+        let Some(life) = self.lives.find(key) else {
             return;
         };
-        let outcome = *life.lifecycle.outcome();
-        let call = self.calls.find(life.call).map(|state| state.call);
-        if let Some(call) = call {
-            self.recorder.finished(self.plan, &call, &outcome);
+        let (outcome, call) = (*life.lifecycle.outcome(), life.call);
+        self.lives.discard(key);
+        if let Some(state) = self.calls.find(call) {
+            self.recorder.finished(self.plan, &state.call, &outcome);
         }
-        self.answered(life.call, &outcome);
+        self.answered(call, &outcome);
     }
 
     /// An active health check, judged by what the backend would answer.

@@ -193,13 +193,14 @@ impl<O: Observer> Engine<'_, O> {
     /// Sends on what a backend has just said.
     fn collect(&mut self, backend: u16) {
         let mut outputs = std::mem::take(&mut self.outputs);
-        for output in outputs.drain(..) {
-            match output {
+        for output in &outputs {
+            match *output {
                 Output::WakeAt { at, key } => self.events.push(at, Event::Backend { backend, key }),
                 Output::Progress { tag, event } => self.say(tag, event),
                 Output::Sent { tag, sent } => self.catch_up(tag, sent.tokens),
             }
         }
+        outputs.clear();
         self.outputs = outputs;
     }
 
@@ -217,6 +218,7 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     /// Sends one event of a backend to the gateway.
+    #[inline]
     fn say(&mut self, tag: u64, event: AttemptEvent) {
         let (life, attempt) = untag(tag);
         let Some((life, state)) = self.lives.find_slot(life, GENERATION) else {
@@ -236,6 +238,7 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     /// What a backend said reaches the gateway.
+    #[inline]
     fn hear(&mut self, key: Key, id: AttemptId, event: AttemptEvent) {
         let now = self.now;
         let Some(life) = self.lives.find(key) else {
@@ -259,8 +262,9 @@ impl<O: Observer> Engine<'_, O> {
             }
             AttemptEvent::Finish { usage } => {
                 *slot = None;
-                if let Some(call) = self.calls.find(call).map(|state| state.call) {
-                    self.recorder.answered(self.plan, endpoint, call.tenant, usage, now);
+                if let Some(state) = self.calls.find(call) {
+                    self.recorder
+                        .answered(self.plan, endpoint, state.call.tenant, usage, now);
                 }
             }
         }

@@ -360,7 +360,7 @@ impl<'a> Run<'a> {
             Metric::QueueWait => &pooled.queue_wait,
             Metric::Overhead => &pooled.overhead,
         };
-        let named = |metric| NamedHistogram::new(self.name, metric, track(metric).histogram());
+        let named = |metric| NamedHistogram::new(self.name, metric, &track(metric).histogram());
         Metric::ALL
             .into_iter()
             .filter(|metric| 0 < track(*metric).count())

@@ -14,6 +14,9 @@ pub struct Bins {
     pub list: Vec<Bin>,
     /// Per endpoint, as many bins; empty where there are too many endpoints to tell apart.
     pub endpoints: Vec<Vec<EndpointBin>>,
+    /// The newest bin that was looked for, and when it begins: most instants are in it.
+    newest: usize,
+    newest_from: Instant,
     e2e: Gathering,
     ttft: Gathering,
 }
@@ -99,6 +102,8 @@ impl Bins {
             width,
             list: Vec::new(),
             endpoints: vec![Vec::new(); endpoints],
+            newest: usize::MAX,
+            newest_from: Instant::EPOCH,
             e2e: Gathering::new(),
             ttft: Gathering::new(),
         }
@@ -229,16 +234,31 @@ impl Bins {
     /// The bin of `now`, made where there is none yet.
     #[inline]
     fn at(&mut self, now: Instant) -> usize {
+        if now.since(self.newest_from) < self.width && self.newest_from <= now && self.newest < self.list.len() {
+            return self.newest;
+        }
+        self.look(now)
+    }
+
+    fn look(&mut self, now: Instant) -> usize {
         loop {
             let at = now.as_nanos() / self.width.as_nanos();
-            match usize::try_from(at) {
-                Ok(at) if at < self.list.len() => return at,
+            let found = match usize::try_from(at) {
+                Ok(at) if at < self.list.len() => at,
                 Ok(at) if at < MOST => {
                     self.list.resize(at + 1, Bin::default());
-                    return at;
+                    at
                 }
-                Ok(_) | Err(_) => self.widen(),
+                Ok(_) | Err(_) => {
+                    self.widen();
+                    continue;
+                }
+            };
+            if self.newest_from <= now {
+                self.newest = found;
+                self.newest_from = Instant::EPOCH + self.width * at;
             }
+            return found;
         }
     }
 
@@ -246,6 +266,8 @@ impl Bins {
     fn widen(&mut self) {
         self.close_e2e();
         self.close_ttft();
+        self.newest = usize::MAX;
+        self.newest_from = Instant::EPOCH;
         self.width = self.width * 2;
         self.e2e.at /= 2;
         self.ttft.at /= 2;
