@@ -9,9 +9,14 @@ use tollgate_core::time::{Instant, Nanos};
 /// What is done to a queue.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Push { tools: bool, patience: u64 },
+    Push {
+        tools: bool,
+        patience: u64,
+    },
     /// A permit comes, of an endpoint that can or cannot call tools.
-    Grant { tools: bool },
+    Grant {
+        tools: bool,
+    },
     Claim(usize),
     Remove(usize),
     Pass(u64),
@@ -102,7 +107,10 @@ fn run(length: u32, steps: &[Step]) -> Result<(WaitQueue, Vec<Guest>, u32), Test
             Step::Push { tools, patience } => {
                 let waiter = Waiter {
                     request: RequestId(nth as u64),
-                    needs: Needs { tools, ..Needs::default() },
+                    needs: Needs {
+                        tools,
+                        ..Needs::default()
+                    },
                     expires: now + Nanos::from_nanos(patience),
                 };
                 let has_room = queue.has_room();
