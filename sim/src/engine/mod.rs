@@ -192,7 +192,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         breathe(self.recorder.begun());
         let end = self.now;
         let busy = self.backends.iter().map(|backend| wire::load(backend, end)).collect();
-        Some(self.recorder.finish(self.plan, end, &busy))
+        Some(self.recorder.finish(self.plan, end, busy))
     }
 
     /// Whether anything is still to come that a client waits for.
