@@ -128,6 +128,10 @@ impl<M: Memory> Fleet<M> {
     /// Picks an endpoint of `pool` and takes one of its permits.
     ///
     /// Endpoints in `avoid` do not count.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of the question that no other holds"
+    )]
     pub(crate) fn acquire(
         &self,
         policy: &Policy,

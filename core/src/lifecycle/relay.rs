@@ -48,9 +48,10 @@ impl Lifecycle {
         let verdict = AttemptVerdict::Success { latency };
         gate.fleet
             .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
-        match self.phase {
-            Phase::Draining => self.drained(turn),
-            _ => self.finish(turn, End::Completed),
+        if self.phase == Phase::Draining {
+            self.drained(turn);
+        } else {
+            self.finish(turn, End::Completed);
         }
     }
 

@@ -142,9 +142,8 @@ impl<O: Observer> Engine<'_, O> {
         let attained = slo.is_some_and(|slo| outcome.attains_since(state.started.min(outcome.arrived), &slo));
         let (retries, gone, number) = (state.retries, state.gone, state.call.number);
         let next = match outcome.end {
-            End::Completed | End::Open => None,
             End::Abandoned if gone == Gone::TimedOut => self.retry(retries, Answer::default(), number),
-            End::Abandoned => None,
+            End::Completed | End::Open | End::Abandoned => None,
             // What has begun to stream is not sent again by any SDK.
             End::Failed { .. } if outcome.stream && !outcome.first_token.is_far() => None,
             End::Failed { refusal } | End::Refused { refusal } => {
