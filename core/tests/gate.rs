@@ -63,7 +63,12 @@ fn panic_ignores_health() {
     }
     let refused = world.start(chat());
     let until = world.now + SECOND * 10;
-    assert_eq!(end(&refused), End::Refused { refusal: Refusal::NoEndpoint { until } });
+    assert_eq!(
+        end(&refused),
+        End::Refused {
+            refusal: Refusal::NoEndpoint { until }
+        }
+    );
 }
 
 /// A health check that is due is asked for once, and one wake-up follows another, however often the gate is woken.
@@ -211,7 +216,11 @@ fn half_open_names_no_time_to_come_back() {
     let effects = world.fail(&mut doomed, Fault::Server);
     let until = world.now + SECOND;
     let (endpoint, ejection) = (EndpointId(0), Ejection::Tripped);
-    assert!(effects.contains(&Effect::Eject { endpoint, ejection, until }));
+    assert!(effects.contains(&Effect::Eject {
+        endpoint,
+        ejection,
+        until
+    }));
 
     world.now = until;
     let probe = world.start(chat());
@@ -219,7 +228,12 @@ fn half_open_names_no_time_to_come_back() {
     assert!(matches!(circuit, Circuit::HalfOpen { admitted: 1, .. }));
     let refused = world.start(chat());
     let until = Instant::FAR;
-    assert_eq!(end(&refused), End::Refused { refusal: Refusal::NoEndpoint { until } });
+    assert_eq!(
+        end(&refused),
+        End::Refused {
+            refusal: Refusal::NoEndpoint { until }
+        }
+    );
     world.leave([probe]);
 }
 

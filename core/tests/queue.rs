@@ -9,9 +9,14 @@ use tollgate_core::time::{Instant, Nanos};
 /// What is done to a queue.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Push { tools: bool, patience: u64 },
+    Push {
+        tools: bool,
+        patience: u64,
+    },
     /// A permit comes, of an endpoint that can or cannot call tools.
-    Grant { tools: bool },
+    Grant {
+        tools: bool,
+    },
     Claim(usize),
     Remove(usize),
     Pass(u64),
@@ -37,11 +42,11 @@ fn steps() -> impl Strategy<Value = (u32, Vec<Step>)> {
     let step = prop_oneof![
         4 => (any::<bool>(), 1_u64..20).prop_map(|(tools, patience)| Step::Push { tools, patience }),
         3 => any::<bool>().prop_map(|tools| Step::Grant { tools }),
-        2 => (0_usize..40).prop_map(Step::Claim),
-        1 => (0_usize..40).prop_map(Step::Remove),
+        2 => (0_usize..120).prop_map(Step::Claim),
+        1 => (0_usize..120).prop_map(Step::Remove),
         1 => (0_u64..10).prop_map(Step::Pass),
     ];
-    (0_u32..6, prop::collection::vec(step, 0..120))
+    (0_u32..6, prop::collection::vec(step, 0..400))
 }
 
 proptest! {
@@ -102,7 +107,10 @@ fn run(length: u32, steps: &[Step]) -> Result<(WaitQueue, Vec<Guest>, u32), Test
             Step::Push { tools, patience } => {
                 let waiter = Waiter {
                     request: RequestId(nth as u64),
-                    needs: Needs { tools, ..Needs::default() },
+                    needs: Needs {
+                        tools,
+                        ..Needs::default()
+                    },
                     expires: now + Nanos::from_nanos(patience),
                 };
                 let has_room = queue.has_room();

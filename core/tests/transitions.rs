@@ -27,7 +27,11 @@ fn transitions_match_the_table() {
         }
     }
     let rest = |row: &(_, BTreeSet<String>)| seen.table.get(row.0).is_none_or(|to| !row.1.is_subset(to));
-    let rest: Vec<_> = seen.drawn.iter().filter(|(from, to)| rest(&(*from, (*to).clone()))).collect();
+    let rest: Vec<_> = seen
+        .drawn
+        .iter()
+        .filter(|(from, to)| rest(&(*from, (*to).clone())))
+        .collect();
     panic!("never happens: {rest:?}, what does: {:?}", seen.table);
 }
 
@@ -44,12 +48,21 @@ impl Watch for Seen {
         let Some(targets) = self.drawn.get(&row) else {
             // Not in the table: nothing may come of it, except that a used-up wake-up is asked for again.
             let asked_again = |effect: &Effect| matches!(effect, Effect::WakeAt { .. });
-            assert!(from == to && effects.iter().all(asked_again), "{row:?} -> {to:?} is not in the table");
-            assert!(effects.is_empty() || input == Input::Wake, "{row:?} has effects: {effects:?}");
+            assert!(
+                from == to && effects.iter().all(asked_again),
+                "{row:?} -> {to:?} is not in the table"
+            );
+            assert!(
+                effects.is_empty() || input == Input::Wake,
+                "{row:?} has effects: {effects:?}"
+            );
             return;
         };
         let is_ignored = from == to && effects.is_empty();
-        assert!(targets.contains(&target) || is_ignored, "{row:?} -> {to:?} is not in the table");
+        assert!(
+            targets.contains(&target) || is_ignored,
+            "{row:?} -> {to:?} is not in the table"
+        );
         if targets.contains(&target) {
             self.table.entry(row).or_default().insert(target);
         }
@@ -59,7 +72,9 @@ impl Watch for Seen {
 /// The table of the module's doc.
 fn drawn() -> Table {
     let doc = include_str!("../src/lifecycle/mod.rs");
-    let rows = doc.lines().filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |"));
+    let rows = doc
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |"));
     let rows = rows.filter_map(|row| <[&str; 3]>::try_from(row.split(" | ").collect::<Vec<_>>()).ok());
     let mut table = Table::new();
     for [from, input, to] in rows.filter(|[from, ..]| *from != "From") {

@@ -150,7 +150,15 @@ fn policies(args: &Simulate, scenario: &Scenario) -> Result<Vec<(String, Policy)
 fn trace_name(arrivals: &ArrivalSpec) -> Option<String> {
     match arrivals {
         ArrivalSpec::Trace(trace) => trace.file.file_name().map(|name| name.to_string_lossy().into_owned()),
-        _ => None,
+        ArrivalSpec::Deterministic { .. }
+        | ArrivalSpec::Poisson { .. }
+        | ArrivalSpec::Gamma { .. }
+        | ArrivalSpec::Weibull { .. }
+        | ArrivalSpec::Mmpp { .. }
+        | ArrivalSpec::Hawkes { .. }
+        | ArrivalSpec::Schedule { .. }
+        | ArrivalSpec::Diurnal { .. }
+        | ArrivalSpec::Closed(_) => None,
     }
 }
 

@@ -340,13 +340,11 @@ impl<M: Memory> Entry<M> {
     #[inline]
     fn cost(&self, estimate: Estimate) -> Cost {
         let cost = self.unit.cost(estimate.or(self.output_default));
-        match estimate.output {
-            Some(_) => cost,
-            None => {
-                let certain = self.unit.cost(estimate.or(0));
-                cost.min(self.most).max(certain)
-            }
+        if estimate.output.is_some() {
+            return cost;
         }
+        let certain = self.unit.cost(estimate.or(0));
+        cost.min(self.most).max(certain)
     }
 
     #[inline]

@@ -138,20 +138,15 @@ impl<M: Memory> Fleet<M> {
             });
         };
         let can_serve = |needs: &Needs| policy.endpoint(endpoint).can_serve(needs);
-        let granted = queue.grant(now, permit, can_serve, expired);
-        match granted {
-            Some(request) => {
-                effects.push(Effect::Notify {
-                    request,
-                    verdict: Wait::Admitted,
-                });
-                true
-            }
-            None => {
-                self.call_off(policy, permit);
-                false
-            }
-        }
+        let Some(request) = queue.grant(now, permit, can_serve, expired) else {
+            self.call_off(policy, permit);
+            return false;
+        };
+        effects.push(Effect::Notify {
+            request,
+            verdict: Wait::Admitted,
+        });
+        true
     }
 
     /// A permit that was agreed to is not used after all: a probe's place comes back.

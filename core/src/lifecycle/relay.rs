@@ -26,8 +26,7 @@ impl Lifecycle {
             output: 1,
         };
         let gate = turn.gate;
-        gate.fleet
-            .answered(gate.policy(), attempt.endpoint, latency, turn.now);
+        gate.fleet.answered(gate.policy(), attempt.endpoint, latency, turn.now);
         if let Some(route) = self.request.class.route {
             gate.budgets.observe(route, self.request.stream, latency, turn.now);
         }
@@ -49,9 +48,10 @@ impl Lifecycle {
         let verdict = AttemptVerdict::Success { latency };
         gate.fleet
             .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
-        match self.phase {
-            Phase::Draining => self.drained(turn),
-            _ => self.finish(turn, End::Completed),
+        if self.phase == Phase::Draining {
+            self.drained(turn);
+        } else {
+            self.finish(turn, End::Completed);
         }
     }
 

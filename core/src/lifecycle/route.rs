@@ -25,12 +25,12 @@ impl Lifecycle {
             return self.run_out(turn);
         }
         let pools = &self.route(turn).pools;
-        for at in usize::from(first)..pools.len() {
+        for (at, pool) in pools.iter().enumerate().skip(usize::from(first)) {
             self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
-            match self.acquire(turn, pools[at], false) {
+            match self.acquire(turn, *pool, false) {
                 Acquired::Yes(permit) => return self.launch(turn, permit, Kind::First),
                 Acquired::Full => {
-                    if self.queue(turn, pools[at]) {
+                    if self.queue(turn, *pool) {
                         return;
                     }
                     self.note(Refusal::QueueFull);
@@ -91,7 +91,13 @@ impl Lifecycle {
             Refusal::TooLarge { .. } => 0,
             Refusal::NoEndpoint { .. } => 1,
             Refusal::QueueFull => 2,
-            _ => 3,
+            Refusal::Limited { .. }
+            | Refusal::QueueTimeout
+            | Refusal::Shed
+            | Refusal::NoRoute
+            | Refusal::OutOfAttempts { .. }
+            | Refusal::Deadline
+            | Refusal::Unauthorized => 3,
         };
         self.met = Some(match (self.met, refusal) {
             (Some(Refusal::NoEndpoint { until: one }), Refusal::NoEndpoint { until: other }) => Refusal::NoEndpoint {

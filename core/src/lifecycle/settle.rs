@@ -147,17 +147,16 @@ impl Drop for Lifecycle {
     /// delivers [`Input::Abandon`](super::Input::Abandon) first.
     fn drop(&mut self) {
         debug_assert!(
-            self.phase == Phase::Start || self.phase == Phase::Settled || self.panicking(),
+            self.phase == Phase::Start || self.phase == Phase::Settled || is_panicking(),
             "a request is settled before it is dropped"
         );
     }
 }
 
-impl Lifecycle {
-    fn panicking(&self) -> bool {
-        #[cfg(feature = "std")]
-        return std::thread::panicking();
-        #[cfg(not(feature = "std"))]
-        false
-    }
+/// An assertion that fails while a panic unwinds would abort, and hide it.
+fn is_panicking() -> bool {
+    #[cfg(feature = "std")]
+    return std::thread::panicking();
+    #[cfg(not(feature = "std"))]
+    false
 }

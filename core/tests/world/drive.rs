@@ -75,7 +75,10 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         let after = life.lifecycle.phase();
         let effects: Vec<Effect> = self.effects.drain().collect();
         self.watch.step(before, input, after, &effects);
-        self.note(format!("{:?} {id} {before:?} {input:?} -> {after:?} {effects:?}", self.now));
+        self.note(format!(
+            "{:?} {id} {before:?} {input:?} -> {after:?} {effects:?}",
+            self.now
+        ));
         effects
     }
 
@@ -151,7 +154,10 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
     fn ask(&mut self, id: usize, ticket: Ticket) {
         let charges = self.lives[id].lifecycle.request().class.charges;
         let strict = strict(self.policy(), &charges);
-        assert!(!strict.is_empty() && !self.lives[id].asked, "asked for nothing, or twice");
+        assert!(
+            !strict.is_empty() && !self.lives[id].asked,
+            "asked for nothing, or twice"
+        );
         assert_eq!(ticket.0, self.lives[id].lifecycle.id(), "a ticket of another request");
         self.lives[id].asked = true;
         let limit = self.dice.pick(&strict);

@@ -16,7 +16,11 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
     /// Keeps up with where a request waits and what it is charged, before its effects are performed.
     pub(super) fn follow(&mut self, id: usize, from: Phase, input: Input, to: Phase, effects: &[Effect]) {
         let shown = self.gate.snapshot(self.now);
-        let grown = shown.waiting.iter().zip(&self.shown.waiting).position(|(now, was)| was < now);
+        let grown = shown
+            .waiting
+            .iter()
+            .zip(&self.shown.waiting)
+            .position(|(now, was)| was < now);
         let life = &mut self.lives[id];
         if to != Phase::Queued {
             (life.waits, life.told) = (None, None);
@@ -67,8 +71,14 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         assert_eq!(attempt, AttemptId(life.launched), "attempts are numbered");
         assert!(life.launched < route.retry.max_attempts, "attempts_are_bounded");
         assert!(life.open.len() < 3, "attempts_are_bounded: three at once");
-        assert!(life.relayed.is_none() && !life.refused && !life.gone, "committed_never_retries");
-        assert!(self.now < life.deadline, "deadline_is_final: launched after the deadline");
+        assert!(
+            life.relayed.is_none() && !life.refused && !life.gone,
+            "committed_never_retries"
+        );
+        assert!(
+            self.now < life.deadline,
+            "deadline_is_final: launched after the deadline"
+        );
         let at = policy.endpoint(endpoint);
         assert!(route.pools.contains(&at.pool), "launched outside of the route");
         assert!(at.can_serve(&life.needs), "launched where it cannot be served");
@@ -86,7 +96,10 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         }
         if !life.has_queued {
             assert!(state.cooling_until <= self.now, "launched while it cools");
-            assert!(panics || state.ejected_until <= self.now, "launched while it is ejected");
+            assert!(
+                panics || state.ejected_until <= self.now,
+                "launched while it is ejected"
+            );
         }
     }
 
@@ -112,20 +125,29 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
             Phase::Racing => assert!((1..=3).contains(&n_open), "a race without runners"),
             Phase::Relaying => {
                 let relayed = life.relayed.expect("relaying without a winner");
-                assert!(n_open == 1 && life.open[0].0 == relayed, "committed_never_retries: others still run");
+                assert!(
+                    n_open == 1 && life.open[0].0 == relayed,
+                    "committed_never_retries: others still run"
+                );
             }
             Phase::Draining => assert!(life.gone && (1..=3).contains(&n_open), "draining nothing"),
             Phase::Settled => unreachable!("looked at above"),
         }
         if to != Phase::Start {
-            assert!(life.wake_at <= life.deadline, "deadline_is_final: it sleeps past its deadline");
+            assert!(
+                life.wake_at <= life.deadline,
+                "deadline_is_final: it sleeps past its deadline"
+            );
         }
     }
 
     fn check_end(&self, id: usize, from: Phase) {
         let life = &self.lives[id];
         let outcome = life.lifecycle.outcome();
-        assert!(life.open.is_empty(), "every_hold_released_once: an attempt outlives its request");
+        assert!(
+            life.open.is_empty(),
+            "every_hold_released_once: an attempt outlives its request"
+        );
         let expected = match life.ruled {
             Some(Ruling::Wait { .. } | Ruling::Never { .. }) => 0,
             Some(Ruling::Allow { .. } | Ruling::Unavailable) | None => u32::from(life.asked),
@@ -133,7 +155,10 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         assert_eq!(life.settled, expected, "every charge elsewhere is settled once");
         match outcome.end {
             End::Open => panic!("an end without a word"),
-            End::Completed => assert!(life.relayed.is_some() && !life.refused && !life.gone, "a complete answer"),
+            End::Completed => assert!(
+                life.relayed.is_some() && !life.refused && !life.gone,
+                "a complete answer"
+            ),
             End::Abandoned => assert!(life.gone && !outcome.finished.is_far(), "abandoned"),
             End::Refused { .. } => assert!(life.refused && life.launched == 0, "refused"),
             End::Failed { .. } => assert!(life.refused && 0 < life.launched, "failed"),
@@ -172,7 +197,10 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
             let n_open = opens.filter(|(_, where_)| where_.index() == at).count();
             let in_flight = usize::try_from(shown.in_flight).expect("a few");
             let most = endpoint.max_in_flight.map_or(u32::MAX, std::num::NonZero::get);
-            assert!(n_open <= in_flight && shown.in_flight <= most, "in flight at {at}: {in_flight}, open {n_open}");
+            assert!(
+                n_open <= in_flight && shown.in_flight <= most,
+                "in flight at {at}: {in_flight}, open {n_open}"
+            );
             n_over += in_flight - n_open;
         }
         let n_granted = self.open.iter().filter(|id| self.is_granted(**id)).count();
@@ -206,7 +234,9 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         let policy = self.policy();
         for id in &self.open {
             let life = &self.lives[*id];
-            let (Some(pool), None) = (life.waits, life.told) else { continue };
+            let (Some(pool), None) = (life.waits, life.told) else {
+                continue;
+            };
             let panics = panics(policy, &self.shown, pool);
             for endpoint in policy.pool(pool).endpoints.clone().map(EndpointId) {
                 let state = &self.shown.endpoints[endpoint.index()];
@@ -270,13 +300,19 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
                 let reserve = budget.floor_per_sec * budget.ttl.as_secs_f64();
                 let spent = f64::from(books.retries + n_pending);
                 let expected = reserve + budget.ratio * f64::from(books.firsts) - spent;
-                assert!((expected - left).abs() < SLACK, "retries: {left} left, {expected} expected");
+                assert!(
+                    (expected - left).abs() < SLACK,
+                    "retries: {left} left, {expected} expected"
+                );
             }
             if let (Some(hedge), Some(left)) = (&route.hedge, shown.hedges)
                 && self.now < Instant::from_secs(9)
             {
                 let expected = hedge.budget * f64::from(books.firsts) - f64::from(books.hedges);
-                assert!((expected - left).abs() < SLACK, "hedges: {left} left, {expected} expected");
+                assert!(
+                    (expected - left).abs() < SLACK,
+                    "hedges: {left} left, {expected} expected"
+                );
                 assert!(-SLACK < left, "hedges are a share of requests");
             }
         }
@@ -288,7 +324,10 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         for state in &self.shown.endpoints {
             assert_eq!((state.in_flight, state.awaited), (0, false), "every_hold_released_once");
         }
-        assert!(self.shown.waiting.iter().all(|waiting| *waiting == 0), "everyone leaves");
+        assert!(
+            self.shown.waiting.iter().all(|waiting| *waiting == 0),
+            "everyone leaves"
+        );
         for life in &self.lives {
             assert_eq!(life.lifecycle.phase(), Phase::Settled, "not settled");
             assert_ne!(life.told, Some(Verdict::Shed), "these queues do not shed");

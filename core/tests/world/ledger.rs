@@ -40,7 +40,11 @@ impl Ledger {
         };
         Ledger {
             lines: BTreeMap::new(),
-            followed: policy.limits.iter().map(|limit| forgets_nothing(limit.algorithm)).collect(),
+            followed: policy
+                .limits
+                .iter()
+                .map(|limit| forgets_nothing(limit.algorithm))
+                .collect(),
         }
     }
 
@@ -68,7 +72,9 @@ impl Ledger {
     /// Every key that was ever charged, with what it is charged now.
     pub(crate) fn charges(&self) -> impl Iterator<Item = (LimitId, KeyHash, Cost)> {
         let sum = |line: &Line| line.reserved + line.used;
-        self.lines.iter().map(move |((limit, key), line)| (*limit, *key, sum(line)))
+        self.lines
+            .iter()
+            .map(move |((limit, key), line)| (*limit, *key, sum(line)))
     }
 
     fn charged(&self, policy: &Policy, request: &Request, whose: Whose) -> Vec<(LimitId, KeyHash)> {
@@ -78,13 +84,17 @@ impl Ledger {
             Store::Local => whose == Whose::Local,
             Store::Strict { on_outage, .. } => whose == Whose::Fallen && on_outage == OnOutage::LocalShare,
         };
-        all.filter(|(limit, _)| self.followed[limit.index()] && is_it(*limit)).collect()
+        all.filter(|(limit, _)| self.followed[limit.index()] && is_it(*limit))
+            .collect()
     }
 }
 
 fn estimated(policy: &Policy, limit: LimitId, request: &Request) -> Cost {
     let limit = &policy.limits[limit.index()];
-    let (input, output) = (u64::from(request.estimate.input), request.estimate.output.map(u64::from));
+    let (input, output) = (
+        u64::from(request.estimate.input),
+        request.estimate.output.map(u64::from),
+    );
     let assumed = output.unwrap_or(u64::from(limit.output_default));
     let most = limit.algorithm.most();
     match (limit.unit, output) {

@@ -370,7 +370,9 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
 
     /// Time passes; in a prompt world whatever falls due on the way happens on the way.
     fn pass(&mut self) {
-        let step = self.dice.pick(&[1, 1_000, 1_000_000, 1_000_000, 20_000_000, 300_000_000]);
+        let step = self
+            .dice
+            .pick(&[1, 1_000, 1_000_000, 1_000_000, 20_000_000, 300_000_000]);
         let mut until = self.now + Nanos::from_nanos(1 + self.dice.below(step));
         if self.dice.chance(40)
             && let Some(due) = self.next_due()
@@ -407,7 +409,11 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
                 self.let_due();
             }
             let late = |id: &&usize| !self.lives[**id].deadline.is_far();
-            assert_eq!(self.open.iter().find(late), None, "this one is not over by its deadline");
+            assert_eq!(
+                self.open.iter().find(late),
+                None,
+                "this one is not over by its deadline"
+            );
         }
         while let Some(id) = self.anyone() {
             self.tell(id, Input::Abandon);

@@ -167,7 +167,12 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         store: match dice.below(4) {
             0 => Store::Strict {
                 deadline: dice.pick(&[MILLI, MILLI * 50]),
-                on_outage: dice.pick(&[OnOutage::LocalShare, OnOutage::LocalShare, OnOutage::Allow, OnOutage::Refuse]),
+                on_outage: dice.pick(&[
+                    OnOutage::LocalShare,
+                    OnOutage::LocalShare,
+                    OnOutage::Allow,
+                    OnOutage::Refuse,
+                ]),
             },
             _ => Store::Local,
         },

@@ -1,6 +1,6 @@
 //! What holds for every backend, whatever happens to it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use proptest::collection::vec;
@@ -140,7 +140,7 @@ fn backend() -> impl Strategy<Value = BackendSpec> {
 struct Run {
     seen: Vec<Seen>,
     submitted: Vec<(Instant, JobId)>,
-    cancelled: HashMap<u64, Instant>,
+    cancelled: BTreeMap<u64, Instant>,
     /// Looks at the progress of attempts: who, when, tokens, when the last came.
     looks: Vec<(u64, Instant, u32, Instant)>,
     busy: u128,
@@ -220,7 +220,7 @@ proptest! {
     #[test]
     fn every_job_ends_once(spec in backend(), steps in steps()) {
         let run = run(&spec, &steps, true);
-        let mut ended = HashMap::new();
+        let mut ended = BTreeMap::new();
         for seen in &run.seen {
             prop_assert!(!ended.contains_key(&seen.tag), "{seen:?} after its end");
             prop_assert!(run.cancelled.get(&seen.tag).is_none_or(|cancelled| seen.at <= *cancelled), "{seen:?} after its cancel");
@@ -263,7 +263,7 @@ proptest! {
         let looks = times.iter().enumerate().map(|(number, millis)| (millis * 1_000_000, Step::Look(number)));
         let steps: Vec<_> = steps.into_iter().chain(looks).collect();
         let run = run(&spec, &steps, true);
-        let mut latest: HashMap<u64, (u32, Instant)> = HashMap::new();
+        let mut latest: BTreeMap<u64, (u32, Instant)> = BTreeMap::new();
         for (tag, at, tokens, last) in &run.looks {
             prop_assert!(run.submitted[usize::try_from(*tag).expect("an index")].0 <= *last && last <= at);
             let before = latest.insert(*tag, (*tokens, *last)).unwrap_or_default();
@@ -284,7 +284,7 @@ proptest! {
         let ttft = Distribution::exponential(0.5).expect("in range");
         let spec = BackendSpec::new("any", Kind::Api(ApiSpec::new(ttft.clone(), ttft)));
         let run = run(&spec, &steps, true);
-        let mut ends: HashMap<u64, Instant> = run.cancelled.clone();
+        let mut ends: BTreeMap<u64, Instant> = run.cancelled.clone();
         for seen in run.seen.iter().filter(|seen| is_last(seen.what)) {
             let end = ends.entry(seen.tag).or_insert(seen.at);
             *end = (*end).min(seen.at);

@@ -263,10 +263,8 @@ impl<'a, O: Observer> Engine<'a, O> {
         let lives = &self.lives;
         for lane in (0..Timer::KINDS).chain([LANE_TIME_OUT]) {
             if 2 * live + 1024 < self.events.lane_len(lane) {
-                self.events.retain_lane(lane, |event| match event {
-                    Event::Wake { life } | Event::TimeOut { life } => lives.has(*life),
-                    _ => true,
-                });
+                let is_stale = |event: &Event| matches!(event, Event::Wake { life } | Event::TimeOut { life } if !lives.has(*life));
+                self.events.retain_lane(lane, |event| !is_stale(event));
             }
         }
     }
