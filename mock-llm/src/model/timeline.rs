@@ -125,7 +125,9 @@ impl Timeline {
     /// Whether there is a boundary to cross.
     #[inline]
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.stretches.get(self.current + 1).is_some_and(|next| next.from <= now)
+        self.stretches
+            .get(self.current + 1)
+            .is_some_and(|next| next.from <= now)
     }
 
     /// Crosses at most one boundary; returns what it was like before and is after.

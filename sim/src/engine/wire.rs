@@ -291,7 +291,11 @@ impl<O: Observer> Engine<'_, O> {
 /// that the status was good, and the end of an answer that it has begun.
 #[inline]
 fn is_implied(tag: u64, event: AttemptEvent, next: Option<&Output>) -> bool {
-    let Some(Output::Progress { tag: other, event: next }) = next else {
+    let Some(Output::Progress {
+        tag: other,
+        event: next,
+    }) = next
+    else {
         return false;
     };
     let begins = matches!(next, AttemptEvent::FirstToken | AttemptEvent::Finish { .. });

@@ -79,8 +79,8 @@ impl Default for Bin {
     }
 }
 
-/// Most bins; twice as wide beyond.
-const MOST: usize = 10_000;
+/// Most bins; twice as wide beyond. A run of half an hour has bins of a second, and none takes more than a megabyte.
+const MOST: usize = 2_500;
 /// Most endpoints that have bins of their own.
 const MOST_ENDPOINTS: usize = 32;
 
