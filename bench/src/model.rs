@@ -179,7 +179,7 @@ fn backends() -> Vec<BackendSpec> {
     let cut = FaultKind::Truncate { share: FAILURES };
     let cut = FaultSpec::new(cut, Instant::EPOCH, Nanos::FOREVER).expect("a possible fault");
     let backend = |number| BackendSpec {
-        faults: vec![cut.clone()],
+        faults: vec![cut],
         ..BackendSpec::new(&name(number), Kind::Queue(QueueSpec::new(servers, service.clone())))
     };
     (0..BACKENDS).map(backend).collect()
