@@ -42,11 +42,11 @@ fn steps() -> impl Strategy<Value = (u32, Vec<Step>)> {
     let step = prop_oneof![
         4 => (any::<bool>(), 1_u64..20).prop_map(|(tools, patience)| Step::Push { tools, patience }),
         3 => any::<bool>().prop_map(|tools| Step::Grant { tools }),
-        2 => (0_usize..40).prop_map(Step::Claim),
-        1 => (0_usize..40).prop_map(Step::Remove),
+        2 => (0_usize..120).prop_map(Step::Claim),
+        1 => (0_usize..120).prop_map(Step::Remove),
         1 => (0_u64..10).prop_map(Step::Pass),
     ];
-    (0_u32..6, prop::collection::vec(step, 0..120))
+    (0_u32..6, prop::collection::vec(step, 0..400))
 }
 
 proptest! {

@@ -175,11 +175,13 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     fn end_call(&mut self, key: Key, attained: bool) {
-        let Some(state) = self.calls.remove(key) else {
+        let Some(state) = self.calls.find(key) else {
             return;
         };
-        self.recorder.call_ended(state.started, attained);
-        if let Some(user) = state.user {
+        let (started, user) = (state.started, state.user);
+        self.calls.discard(key);
+        self.recorder.call_ended(started, attained);
+        if let Some(user) = user {
             let users = u64::from(self.plan.workload.closed().map_or(1, |closed| closed.users));
             let round = self.recorder.count_user_call(user);
             let think = self.plan.workload.think(self.dice, round * users + u64::from(user));

@@ -26,7 +26,7 @@ use self::queue::Events;
 use self::slab::{Key, Slab};
 use self::store::Store;
 use self::wire::Parcel;
-use crate::record::{Observer, Record, Recorder};
+use crate::record::{Observer, Record, Recorder, Slots};
 use crate::workload::Arrivals;
 
 /// One replication of one strategy, in the middle of its run.
@@ -192,7 +192,13 @@ impl<'a, O: Observer> Engine<'a, O> {
         breathe(self.recorder.begun());
         let end = self.now;
         let busy = self.backends.iter().map(|backend| wire::load(backend, end)).collect();
-        Some(self.recorder.finish(self.plan, end, busy))
+        let slots = Slots {
+            requests: self.lives.slots(),
+            calls: self.calls.slots(),
+            parcels: self.parcels.slots(),
+            events: self.events.slots(),
+        };
+        Some(self.recorder.finish(self.plan, end, busy, slots))
     }
 
     /// Whether anything is still to come that a client waits for.

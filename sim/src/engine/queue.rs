@@ -15,8 +15,9 @@ pub(crate) struct Events<E> {
     /// The heap's top has been taken out, and its place is free for the next that goes in.
     hole: bool,
     lanes: Vec<VecDeque<Entry<E>>>,
-    /// The key of each lane's front, [`NONE`] of an empty one.
+    /// The key of each lane's front, and which lanes have one: a bit each.
     fronts: Vec<u128>,
+    filled: u32,
     /// The lane whose front is due first, and the key of that front.
     first: (u128, usize),
     sequence: u64,
@@ -68,11 +69,13 @@ impl<E> Ord for Entry<E> {
 impl<E: Copy> Events<E> {
     /// An empty list with `lanes` lanes.
     pub(crate) fn new(lanes: usize) -> Events<E> {
+        debug_assert!(lanes <= 32, "a bit for each lane");
         Events {
             heap: BinaryHeap::new(),
             hole: false,
             lanes: (0..lanes).map(|_| VecDeque::new()).collect(),
             fronts: vec![NONE; lanes],
+            filled: 0,
             first: (NONE, 0),
             sequence: 0,
         }
@@ -95,6 +98,7 @@ impl<E: Copy> Events<E> {
             None => {
                 self.lanes[lane].push_back(entry);
                 self.fronts[lane] = entry.key;
+                self.filled |= 1 << lane;
                 if entry.key < self.first.0 {
                     self.first = (entry.key, lane);
                 }
@@ -119,6 +123,11 @@ impl<E: Copy> Events<E> {
             Some(_) | None => return None,
         };
         Some((entry.at(), entry.event))
+    }
+
+    /// Places for events, taken or free.
+    pub(crate) fn slots(&self) -> usize {
+        self.heap.capacity() + self.lanes.iter().map(VecDeque::capacity).sum::<usize>()
     }
 
     /// Events in `lane`.
@@ -163,11 +172,18 @@ impl<E: Copy> Events<E> {
     /// The front of `lane` has changed: which is the first now?
     #[inline]
     fn find_first(&mut self, lane: usize) {
-        self.fronts[lane] = self.lanes[lane].front().map_or(NONE, |entry| entry.key);
+        match self.lanes[lane].front() {
+            Some(entry) => self.fronts[lane] = entry.key,
+            None => self.filled &= !(1 << lane),
+        }
         let mut first = (NONE, 0);
-        for (at, key) in self.fronts.iter().enumerate() {
-            if *key < first.0 {
-                first = (*key, at);
+        let mut rest = self.filled;
+        while rest != 0 {
+            let at = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let key = self.fronts[at];
+            if key < first.0 {
+                first = (key, at);
             }
         }
         self.first = first;

@@ -117,6 +117,11 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    /// Places, taken or free.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Takes out what is no longer of use, where it is.
     #[inline]
     pub(crate) fn discard(&mut self, key: Key) {

@@ -112,16 +112,17 @@ impl Bins {
     /// A request is over.
     pub(super) fn record(&mut self, outcome: &Outcome) {
         let done = self.at(outcome.finished);
-        let arrived = self.at(outcome.arrived);
-        self.list[arrived].offered += 1;
-        if !outcome.admitted.is_far() {
-            let admitted = self.at(outcome.admitted);
-            self.list[admitted].admitted += 1;
-            self.spread(outcome.admitted, outcome.finished, |bin, nanos| bin.in_flight += nanos);
-        }
-        if Nanos::ZERO < outcome.queue_wait {
-            let until = outcome.admitted.min(outcome.finished);
-            self.spread(until - outcome.queue_wait, until, |bin, nanos| bin.queued += nanos);
+        if done == self.newest && self.newest_from <= outcome.arrived {
+            // All of it in one bin, as most are.
+            let bin = &mut self.list[done];
+            bin.offered += 1;
+            if !outcome.admitted.is_far() {
+                bin.admitted += 1;
+                bin.in_flight += outcome.finished.since(outcome.admitted).as_nanos();
+            }
+            bin.queued += outcome.queue_wait.as_nanos();
+        } else {
+            self.record_across(outcome);
         }
         let bin = &mut self.list[done];
         match outcome.end {
@@ -136,6 +137,21 @@ impl Bins {
                 self.e2e.at = done;
             }
             self.e2e.track.record(outcome.e2e());
+        }
+    }
+
+    /// Tells each bin its part of a request.
+    fn record_across(&mut self, outcome: &Outcome) {
+        let arrived = self.at(outcome.arrived);
+        self.list[arrived].offered += 1;
+        if !outcome.admitted.is_far() {
+            let admitted = self.at(outcome.admitted);
+            self.list[admitted].admitted += 1;
+            self.spread(outcome.admitted, outcome.finished, |bin, nanos| bin.in_flight += nanos);
+        }
+        if Nanos::ZERO < outcome.queue_wait {
+            let until = outcome.admitted.min(outcome.finished);
+            self.spread(until - outcome.queue_wait, until, |bin, nanos| bin.queued += nanos);
         }
     }
 
@@ -156,6 +172,7 @@ impl Bins {
         self.list[at].attained += u32::from(attained);
     }
 
+    #[inline]
     pub(super) fn launched(&mut self, endpoint: usize, now: Instant) {
         self.on_endpoint(endpoint, now, |bin| bin.attempts += 1);
     }
@@ -193,6 +210,7 @@ impl Bins {
         }
     }
 
+    #[inline]
     fn on_endpoint(&mut self, endpoint: usize, now: Instant, change: impl FnOnce(&mut EndpointBin)) {
         if self.endpoints.len() <= endpoint {
             return;
@@ -240,6 +258,7 @@ impl Bins {
         self.look(now)
     }
 
+    #[cold]
     fn look(&mut self, now: Instant) -> usize {
         loop {
             let at = now.as_nanos() / self.width.as_nanos();

@@ -13,7 +13,8 @@ use tollgate_mock_llm::model::{BackendSpec, FaultSpec};
 use super::ejections::Ejections;
 use super::samples::Samples;
 use super::{
-    BackendLoad, Bins, Counts, EndpointRecord, FaultRecord, Latencies, Little, Observer, Record, TenantRecord, Track,
+    BackendLoad, Bins, Counts, EndpointRecord, FaultRecord, Latencies, Little, Observer, Record, Slots, TenantRecord,
+    Track,
 };
 use crate::engine::Plan;
 use crate::scenario::When;
@@ -220,7 +221,7 @@ impl<O: Observer> Recorder<O> {
     }
 
     /// The run is over.
-    pub(crate) fn finish(mut self, plan: &Plan, end: Instant, loads: Vec<BackendLoad>) -> Record<O> {
+    pub(crate) fn finish(mut self, plan: &Plan, end: Instant, loads: Vec<BackendLoad>, slots: Slots) -> Record<O> {
         assert_eq!(
             self.little.integral, self.little.stays,
             "Little's law holds on every run"
@@ -255,6 +256,7 @@ impl<O: Observer> Recorder<O> {
             faults: spread(self.faults),
             samples: self.samples.into_vec(),
             little: self.little,
+            slots,
         }
     }
 

@@ -10,7 +10,6 @@ use serde_json::Value;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Case {
     pub(crate) id: String,
-    pub(crate) model: String,
     pub(crate) params: Value,
     pub(crate) metric: String,
     pub(crate) expected: Value,

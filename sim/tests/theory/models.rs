@@ -79,13 +79,12 @@ pub(crate) fn measure(case: &Case, run: &Run) -> Reading {
     let number = match case.metric.as_str() {
         "mean_wait" if case.id.starts_with("dev-prio") => wait_of_class(case, run),
         // Behind a gateway without a queue, what is not service is waiting.
-        "mean_wait" | "mean_wait_accepted"
-            if record.counts.completed == record.counts.admitted && is_at_backend(run) =>
-        {
-            mean_response() - mean_service(run)
-        }
-        "mean_wait_accepted" if is_at_backend(run) => mean_response() - mean_service(run),
+        "mean_wait" | "mean_wait_accepted" if is_at_backend(run) => mean_response() - mean_service(run),
         "mean_wait" | "mean_wait_accepted" => latencies.queue_wait.mean().expect("requests were completed"),
+        "wait_p99" if is_at_backend(run) => {
+            let response = latencies.e2e.quantile(0.99).expect("requests were completed");
+            response - case.number("service_const")
+        }
         "wait_p99" => latencies.queue_wait.quantile(0.99).expect("requests were completed"),
         "P(wait>0)" => as_f64(watch.waited) / as_f64(watch.finished),
         // Waiting says nothing about one's own service, so E[T^2] = E[W^2] + 2 E[W] E[S] + E[S^2]; E[S^2] = 2 E[S]^2.
@@ -163,9 +162,7 @@ fn is_at_backend(run: &Run) -> bool {
 
 /// The mean service of the one backend, exactly: busy time over jobs served.
 fn mean_service(run: &Run) -> f64 {
-    let record = &run.record;
-    let share = as_f64(record.counts.completed) / as_f64(record.counts.offered);
-    wide_as_f64(record.endpoints[0].load.busy) / 1e9 / (as_f64(record.begun) * share)
+    wide_as_f64(run.record.endpoints[0].load.busy) / 1e9 / as_f64(run.record.observer.served)
 }
 
 fn wait_of_class(case: &Case, run: &Run) -> f64 {
@@ -447,7 +444,7 @@ fn listed(case: &Case, limit: &str) -> Setup {
 pub(crate) fn replay(trace: String, policy: String, backends: String, requests: usize) -> Setup {
     let arrivals = format!(
         "{{ process = \"trace\", file = \"{}\", format = \"tollgate\" }}",
-        trace_name(&trace)
+        trace_name(&trace, &policy)
     );
     let world = World::new(arrivals, backends);
     let mut setup = Setup::new(&world, policy, 1.0, u64::try_from(requests).expect("a few requests"));

@@ -74,7 +74,8 @@ impl Setup {
         let text = run + &self.scenario;
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         if let Some(trace) = &self.trace {
-            std::fs::write(path.join(trace_name(trace)), trace).expect("cargo gives tests a folder to write to");
+            std::fs::write(path.join(trace_name(trace, &self.policy)), trace)
+                .expect("cargo gives tests a folder to write to");
         }
         let folder = Folder::new(&path, &|_| None);
         let (scenario, _) =
@@ -231,9 +232,9 @@ pub(crate) fn secs(length: f64) -> String {
     format!("{length:.12}s")
 }
 
-/// The file of a trace: named by its content, so that tests do not write over each other's.
-pub(crate) fn trace_name(trace: &str) -> String {
-    let hash = tollgate_core::id::KeyHash::of(0, [trace.as_bytes()]).0;
+/// The file of a trace: named by what uses it, so that no thread writes over what another reads.
+pub(crate) fn trace_name(trace: &str, policy: &str) -> String {
+    let hash = tollgate_core::id::KeyHash::of(0, [trace.as_bytes(), policy.as_bytes()]).0;
     format!("{hash:016x}.csv")
 }
 

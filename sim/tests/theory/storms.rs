@@ -215,11 +215,12 @@ fn duty(case: &Case) -> Setup {
     setup
 }
 
-/// Providers that are up and down in turn; each the fallback of the one before.
+/// Providers that are up and down in turn; each the fallback of the one before. An hour is played in a minute: only
+/// the ratio of the two lengths matters, and no scenario lasts two centuries.
 fn outages(case: &Case) -> Setup {
     let pools = if case.id.starts_with("dev-avail2") { 2 } else { 1 };
     let cycles = if pools == 2 { 20_000.0 } else { 2_000.0 };
-    let hours = |name: &str| case.number(name) * 3600.0;
+    let hours = |name: &str| case.number(name) * 60.0;
     let length = cycles * (hours("mean_up_hours") + hours("mean_down_hours"));
     let (mut policy, mut backends, mut names) = (String::new(), String::new(), Vec::new());
     for number in 0..pools {

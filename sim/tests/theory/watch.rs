@@ -34,6 +34,8 @@ pub(crate) struct Watch {
     warmup: Instant,
     pub(crate) system: Levels,
     pub(crate) endpoints: Tails,
+    /// Requests answered, those of the warm-up included.
+    pub(crate) served: u64,
     pub(crate) finished: u64,
     pub(crate) waited: u64,
     pub(crate) left_queue: u64,
@@ -60,6 +62,7 @@ impl Watch {
             warmup,
             system: Levels::new(warmup, until),
             endpoints: Tails::new(policy.endpoints.len(), warmup, until),
+            served: 0,
             finished: 0,
             waited: 0,
             left_queue: 0,
@@ -112,6 +115,7 @@ impl Observer for Watch {
         if let Some(each) = &mut self.each {
             each.push((call.number, *outcome));
         }
+        self.served += u64::from(outcome.end == End::Completed);
         if outcome.arrived < self.warmup {
             return;
         }
