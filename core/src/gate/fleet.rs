@@ -361,7 +361,7 @@ impl<M: Memory> Fleet<M> {
             policy,
             pool: policy.pool(wish.pool),
             turn: &state.turn,
-            uniform: state.uniform,
+            all_able: state.uniform && wish.needs.region.is_none() && wish.avoid.is_empty(),
             needs: wish.needs,
             avoid: wish.avoid,
             now,
