@@ -123,7 +123,7 @@ pub(crate) struct Reading {
     /// How the trace is written: auto, azure, mooncake, burstgpt, servegen, tollgate or csv
     #[arg(long, default_value = "auto")]
     pub(crate) format: String,
-    /// With --format csv: which columns are what, such as time=ts,prompt=in_tokens,output=out_tokens,tenant=user
+    /// With --format csv: which columns are what, such as time=ts,prompt=input,output=answer,tenant=user
     #[arg(long, value_name = "KEY=COLUMN,..")]
     pub(crate) columns: Option<String>,
     /// Put rows that are out of order in order, instead of refusing them
