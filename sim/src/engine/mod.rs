@@ -191,14 +191,14 @@ impl<'a, O: Observer> Engine<'a, O> {
         }
         breathe(self.recorder.begun());
         let end = self.now;
-        let busy = self.backends.iter().map(|backend| wire::load(backend, end)).collect();
+        let busy: Vec<_> = self.backends.iter().map(|backend| wire::load(backend, end)).collect();
         let slots = Slots {
             requests: self.lives.slots(),
             calls: self.calls.slots(),
             parcels: self.parcels.slots(),
             events: self.events.slots(),
         };
-        Some(self.recorder.finish(self.plan, end, busy, slots))
+        Some(self.recorder.finish(self.plan, end, &busy, slots))
     }
 
     /// Whether anything is still to come that a client waits for.

@@ -221,7 +221,7 @@ impl<O: Observer> Recorder<O> {
     }
 
     /// The run is over.
-    pub(crate) fn finish(mut self, plan: &Plan, end: Instant, loads: Vec<BackendLoad>, slots: Slots) -> Record<O> {
+    pub(crate) fn finish(mut self, plan: &Plan, end: Instant, loads: &[BackendLoad], slots: Slots) -> Record<O> {
         assert_eq!(
             self.little.integral, self.little.stays,
             "Little's law holds on every run"
