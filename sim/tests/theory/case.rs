@@ -79,7 +79,7 @@ pub(crate) struct Measured {
     /// Chance plays a part, so another seed may say otherwise.
     pub(crate) may_miss: bool,
     expected: String,
-    measured: String,
+    found: String,
     error: f64,
     tolerance: f64,
     length: Duration,
@@ -135,7 +135,7 @@ impl Measured {
             holds: error.abs() <= tolerance.max(1e-12),
             may_miss: matches!(case.kind.as_str(), "exact" | "simulated" | "approx"),
             expected: case.expected.to_string(),
-            measured,
+            found: measured,
             error,
             tolerance,
             length,
@@ -153,7 +153,7 @@ impl Measured {
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let short = |text: &str| text.chars().take(14).collect::<String>();
-        let (expected, measured) = (short(&self.expected), short(&self.measured));
+        let (expected, measured) = (short(&self.expected), short(&self.found));
         let length = self.length.as_secs_f64();
         write!(
             f,

@@ -68,8 +68,8 @@ pub(crate) fn setups(case: &Case) -> Vec<(&'static str, Setup)> {
 }
 
 /// The metric of `case` in `run`.
-pub(crate) fn measure(case: &Case, run: &Run) -> Reading {
-    if let Some(reading) = storms::measure(case, run) {
+pub(crate) fn measure(case: &Case, way: &str, run: &Run) -> Reading {
+    if let Some(reading) = storms::measure(case, way, run) {
         return reading;
     }
     let record = &run.record;
@@ -166,7 +166,7 @@ fn mean_service(run: &Run) -> f64 {
 }
 
 fn wait_of_class(case: &Case, run: &Run) -> f64 {
-    let priority = if case.count("class_") == 0 { 0 } else { 1 };
+    let priority = usize::from(case.count("class_") != 0);
     let (count, sum) = run.record.observer.tenants[priority];
     sum / as_f64(count) - case.number("mean_service")
 }

@@ -29,13 +29,14 @@ pub(crate) fn setups(case: &Case) -> Vec<(&'static str, Setup)> {
         () if family("dev-cb-duty") => gateway(duty(case)),
         () if family("dev-consec") => vec![("shadow", streak(case))],
         () if family("dev-avail") => gateway(outages(case)),
-        () if family("dev-xmeta") => storm(case),
+        () if family("dev-xmeta") => gateway(storm(case)),
+        () if family("dev-metastable") => vec![("below", brink(case, 0.9)), ("above", brink(case, 1.15))],
         () => panic!("nobody simulates {}", case.id),
     }
 }
 
 /// The metric of `case`, if it is one of these.
-pub(crate) fn measure(case: &Case, run: &Run) -> Option<Reading> {
+pub(crate) fn measure(case: &Case, way: &str, run: &Run) -> Option<Reading> {
     let record = &run.record;
     let watch = &record.observer;
     let counts = &record.counts;
@@ -60,6 +61,15 @@ pub(crate) fn measure(case: &Case, run: &Run) -> Option<Reading> {
         "P(window failure rate >= threshold)" => watch.shadow.as_ref().expect("a breaker watches").share_above(),
         "fraction_of_requests_sent_to_dead_backend" => as_f64(record.attempts) / as_f64(counts.offered),
         "mean_requests_until_k_consecutive_failures" => watch.streak.as_ref().expect("streaks are watched").mean(),
+        metric if metric.starts_with("lambda/C") => {
+            let goodput = as_f64(watch.periods[0].completed) / as_f64(watch.periods[0].requests);
+            let is_as_foretold = if way == "below" { 0.95 < goodput } else { goodput < 0.05 };
+            return Some(if is_as_foretold {
+                Reading::Number(case.expected.as_f64().expect("a threshold"))
+            } else {
+                Reading::Words(vec![format!("a goodput of {goodput} {way} the threshold")])
+            });
+        }
         metric if metric.starts_with("goodput_fraction") => {
             as_f64(watch.periods[0].completed) / as_f64(watch.periods[0].requests)
         }
@@ -252,45 +262,86 @@ fn outages(case: &Case) -> Setup {
     setup
 }
 
-/// A server that is slow for five seconds, and clients that ask again when they have waited too long.
-fn storm(case: &Case) -> Vec<(&'static str, Setup)> {
-    let (capacity, rate, timeout) = (
-        case.number("capacity"),
-        case.number("lambda_"),
-        secs(case.number("timeout")),
-    );
-    let attempts = case.count("max_retries") + 1;
-    let drop = case
-        .params
-        .get("deadline_drop")
-        .and_then(Value::as_bool)
-        .unwrap_or_default();
-    let more = format!("on_cancel = \"finish\"\ndrop_expired = {drop}");
-    let fault = "[[fault]]\nbackend = \"b0\"\nkind = \"brownout\"\nfactor = 5\nat = \"20s\"\nfor = \"5s\"\n";
-    let backends = queues(1, "1", &constant(1.0 / capacity), &more) + fault;
-    let periods = match case.metric.rsplit_once("t in ").map(|(_, period)| period) {
-        Some("[5,19)") => vec![(5.0, 19.0)],
-        _ => vec![(100.0, 150.0)],
-    };
-    let setup = |world: &World, gateway: &Gateway| {
-        let mut setup = Setup::new(world, gateway.text(), rate, ENDLESS);
-        (setup.duration, setup.warmup, setup.watch.until) = (Some(150.0), 0.0, 150.0);
-        setup.watch.periods.clone_from(&periods);
+/// A server that is slow for a while, and clients that ask again at once when they have waited too long. What they
+/// gave up on is served all the same, unless the server drops it.
+#[derive(Clone, Copy, Debug)]
+struct Storm<'a> {
+    capacity: f64,
+    rate: f64,
+    timeout: f64,
+    retries: u64,
+    budget: Option<f64>,
+    drop_expired: bool,
+    /// The `[[fault]]` that starts it, without the backend.
+    trigger: &'a str,
+    /// When calls end, in seconds, and the period that is looked at.
+    length: f64,
+    period: (f64, f64),
+}
+
+impl Storm<'_> {
+    fn setup(&self) -> Setup {
+        let more = format!("on_cancel = \"finish\"\ndrop_expired = {}", self.drop_expired);
+        let fault = format!("[[fault]]\nbackend = \"b0\"\nkind = \"brownout\"\n{}\n", self.trigger);
+        let mut world = World::new(
+            poisson(self.rate),
+            queues(1, "1", &constant(1.0 / self.capacity), &more) + &fault,
+        );
+        world.workload = String::from("stream = 1.0");
+        let budget = match self.budget {
+            Some(ratio) => format!("{{ ratio = {ratio:?}, floor = \"0/s\" }}"),
+            None => String::from("\"none\""),
+        };
+        let gateway = Gateway {
+            route: format!(
+                "timeouts = {{ connect = \"none\", ttft = \"{}\", idle = \"none\", total = \"none\" }}\nretry = {{ max_attempts = {}, budget = {budget}, {NO_BACKOFF} }}",
+                secs(self.timeout),
+                self.retries + 1
+            ),
+            ..Gateway::default()
+        };
+        let mut setup = Setup::new(&world, gateway.text(), self.rate, ENDLESS);
+        (setup.duration, setup.warmup, setup.watch.until) = (Some(self.length), 0.0, self.length);
+        setup.watch.periods = vec![self.period];
         setup
+    }
+}
+
+fn storm(case: &Case) -> Setup {
+    let period = match case.metric.rsplit_once("t in ").map(|(_, period)| period) {
+        Some("[5,19)") => (5.0, 19.0),
+        _ => (100.0, 150.0),
     };
-    let budget = match case.params.get("budget_ratio").and_then(Value::as_f64) {
-        Some(ratio) => format!("{{ ratio = {ratio:?}, floor = \"0/s\" }}"),
-        None => String::from("\"none\""),
-    };
-    let mut world = World::new(poisson(rate), backends);
-    world.workload = String::from("stream = 1.0");
-    let retrying = Gateway {
-        route: format!(
-            "timeouts = {{ connect = \"none\", ttft = \"{timeout}\", idle = \"none\", total = \"none\" }}\nretry = {{ max_attempts = {attempts}, budget = {budget}, {NO_BACKOFF} }}"
-        ),
-        ..Gateway::default()
-    };
-    vec![("gateway", setup(&world, &retrying))]
+    let drop = case.params.get("deadline_drop").and_then(Value::as_bool);
+    Storm {
+        capacity: case.number("capacity"),
+        rate: case.number("lambda_"),
+        timeout: case.number("timeout"),
+        retries: case.count("max_retries"),
+        budget: case.params.get("budget_ratio").and_then(Value::as_f64),
+        drop_expired: drop.unwrap_or_default(),
+        trigger: "factor = 5\nat = \"20s\"\nfor = \"5s\"",
+        length: 150.0,
+        period,
+    }
+    .setup()
+}
+
+/// So many times the load above which a storm feeds itself: below, it must pass; above, it must not.
+fn brink(case: &Case, times: f64) -> Setup {
+    let capacity = case.number("capacity");
+    Storm {
+        capacity,
+        rate: capacity * case.expected.as_f64().expect("a threshold") * times,
+        timeout: 0.5,
+        retries: case.params.get("retries").and_then(Value::as_u64).unwrap_or(3),
+        budget: case.params.get("budget_ratio").and_then(Value::as_f64),
+        drop_expired: false,
+        trigger: "factor = 20\nat = \"20s\"\nfor = \"5s\"",
+        length: 300.0,
+        period: (250.0, 300.0),
+    }
+    .setup()
 }
 
 /// Calls at listed instants, each of which succeeds or fails as listed, past a breaker by count.
