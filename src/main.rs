@@ -1,3 +1,33 @@
 //! The command line of tollgate: parse, call a crate, print.
 
-fn main() {}
+mod args;
+mod commands;
+mod error;
+mod shipped;
+mod term;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command, TraceCommand};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = match args.command {
+        Command::Simulate(args) => commands::simulate::run(&args),
+        Command::Check(args) => commands::check::run(&args),
+        Command::Report(args) => commands::report::run(&args),
+        Command::Scenarios => commands::scenarios::run(),
+        Command::New(args) => commands::new::run(&args),
+        Command::Trace(TraceCommand::Describe(args)) => commands::trace::describe(&args),
+        Command::Trace(TraceCommand::Import(args)) => commands::trace::import(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            term::tell(failure.message());
+            ExitCode::from(failure.status())
+        }
+    }
+}

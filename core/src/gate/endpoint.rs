@@ -1,6 +1,7 @@
 //! The live state of one endpoint: permits, load, health.
 
 use crate::health::{Admission, Breaker, Circuit, Health, ProbeState};
+use crate::id::{PoolId, ScopeId};
 use crate::load::Estimate;
 use crate::memory::{Guarded, Memory, Packed, Slot};
 use crate::policy::{Endpoint, Pool};
@@ -8,6 +9,9 @@ use crate::time::Instant;
 
 /// The live state of one endpoint.
 pub(super) struct EndpointState<M: Memory> {
+    /// Its pool, and whom it shares an account with: as in the policy, and nearer.
+    pub(super) pool: PoolId,
+    pub(super) scope: ScopeId,
     /// Attempts in flight, and whether somebody waits for them to end.
     pub(super) permits: M::Word<Permits>,
     /// Most attempts in flight.
@@ -86,6 +90,8 @@ impl<M: Memory> EndpointState<M> {
     pub(super) fn new(endpoint: &Endpoint, breaker: &Breaker, pool: &Pool) -> EndpointState<M> {
         debug_assert!(!pool.is_empty());
         EndpointState {
+            pool: endpoint.pool,
+            scope: endpoint.scope,
             permits: M::Word::new(Permits::default()),
             most: endpoint.max_in_flight.map_or(u32::MAX, core::num::NonZeroU32::get),
             ejected_until: M::Word::new(Instant::EPOCH),
@@ -166,14 +172,14 @@ impl<M: Memory> EndpointState<M> {
         });
     }
 
-    /// Whether its health lets an attempt through.
+    /// Whether its health lets an attempt through; the breaker is its pool's, and is seldom asked for.
     #[inline]
-    pub(super) fn is_healthy(&self, breaker: &Breaker, now: Instant) -> bool {
+    pub(super) fn is_healthy<'a>(&self, breaker: impl FnOnce() -> &'a Breaker, now: Instant) -> bool {
         let until = self.ejected_until.read(|until| *until);
         if until == Instant::EPOCH {
             return true;
         }
-        until <= now && self.vitals.with(|vitals| may_probe(breaker, vitals, now))
+        until <= now && self.vitals.with(|vitals| may_probe(breaker(), vitals, now))
     }
 }
 

@@ -189,10 +189,9 @@ impl<M: Memory> Fleet<M> {
 
     /// The first token of an attempt came after `latency`.
     pub(crate) fn answered(&self, policy: &Policy, endpoint: EndpointId, latency: Nanos, now: Instant) {
-        let pool = policy.pool(policy.endpoint(endpoint).pool);
-        if let LoadKind::PeakEwma { decay } = pool.balance.load {
+        let state = &self.endpoints[endpoint.index()];
+        if let LoadKind::PeakEwma { decay } = policy.pool(state.pool).balance.load {
             let law = PeakEwma::new(decay);
-            let state = &self.endpoints[endpoint.index()];
             state.estimate.with(|estimate| law.observe(estimate, now, latency));
         }
     }
@@ -291,15 +290,19 @@ impl<M: Memory> Fleet<M> {
 
     #[inline]
     pub(super) fn cooling_until(&self, policy: &Policy, endpoint: EndpointId) -> Instant {
-        let scope = &self.scopes[policy.endpoint(endpoint).scope.index()];
-        scope.cooling_until.read(|until| *until)
+        self.scope_cools_until(policy.endpoint(endpoint).scope)
+    }
+
+    #[inline]
+    pub(super) fn scope_cools_until(&self, scope: ScopeId) -> Instant {
+        self.scopes[scope.index()].cooling_until.read(|until| *until)
     }
 
     /// Whether `endpoint` may be handed to somebody who waits.
     pub(super) fn may_serve(&self, policy: &Policy, endpoint: EndpointId, now: Instant) -> bool {
         let state = &self.endpoints[endpoint.index()];
         let healthy = self.panics(policy.endpoint(endpoint).pool, policy)
-            || state.is_healthy(self.breaker(policy, endpoint), now);
+            || state.is_healthy(|| self.breaker(policy, endpoint), now);
         healthy && self.cooling_until(policy, endpoint) <= now
     }
 
@@ -344,10 +347,9 @@ impl<M: Memory> Fleet<M> {
 
     /// A failure counts as a long latency, however fast it came.
     fn penalize(&self, policy: &Policy, endpoint: EndpointId, retry_after: Option<Nanos>, now: Instant) {
-        let pool = policy.pool(policy.endpoint(endpoint).pool);
-        if let LoadKind::PeakEwma { decay } = pool.balance.load {
+        let state = &self.endpoints[endpoint.index()];
+        if let LoadKind::PeakEwma { decay } = policy.pool(state.pool).balance.load {
             let law = PeakEwma::new(decay);
-            let state = &self.endpoints[endpoint.index()];
             state.estimate.with(|estimate| law.fail(estimate, now, retry_after));
         }
     }
@@ -359,7 +361,7 @@ impl<M: Memory> Fleet<M> {
             policy,
             pool: policy.pool(wish.pool),
             turn: &state.turn,
-            uniform: state.uniform,
+            all_able: state.uniform && wish.needs.region.is_none() && wish.avoid.is_empty(),
             needs: wish.needs,
             avoid: wish.avoid,
             now,
@@ -420,7 +422,7 @@ impl<M: Memory> Fleet<M> {
         change: impl FnOnce(&Breaker, &mut Vitals),
     ) {
         let state = &self.endpoints[endpoint.index()];
-        let id = policy.endpoint(endpoint).pool;
+        let id = state.pool;
         let pool = &self.pools[id.index()];
         let (before, after, down) = state.vitals.with(|vitals| {
             let before = vitals.ejected_until(&pool.breaker);

@@ -5,7 +5,7 @@ use crate::health::ProbeSlot;
 use crate::id::{AttemptId, EndpointId};
 use crate::policy::Timeouts;
 use crate::queue::Permit;
-use crate::time::Instant;
+use crate::time::{Instant, Nanos};
 
 /// A running attempt.
 #[derive(Clone, Copy, Debug)]
@@ -29,14 +29,15 @@ pub(super) enum Stage {
 }
 
 impl Attempt {
-    pub(super) fn new(id: AttemptId, permit: Permit, now: Instant, timeouts: &Timeouts) -> Attempt {
+    /// The first token is awaited from the launch on, however long the connection may take by itself.
+    pub(super) fn new(id: AttemptId, permit: Permit, now: Instant, stream: bool, timeouts: &Timeouts) -> Attempt {
         Attempt {
             id,
             stage: Stage::Connecting,
             endpoint: permit.endpoint,
             probe: permit.probe,
             launched: now,
-            deadline: now + timeouts.connect,
+            deadline: now + timeouts.connect.min(silence(stream, timeouts)),
         }
     }
 
@@ -49,16 +50,10 @@ impl Attempt {
     }
 
     /// The connection stands: what is awaited now is the first token.
-    ///
-    /// An answer that comes whole has to produce all its tokens before its first byte; it may be silent for
-    /// as long as a stream may before and after its first token together.
     pub(super) fn connected(&mut self, stream: bool, timeouts: &Timeouts) {
         if self.stage == Stage::Connecting {
             self.stage = Stage::Waiting;
-            self.deadline = self.launched + timeouts.ttft;
-            if !stream {
-                self.deadline += timeouts.idle;
-            }
+            self.deadline = self.launched + silence(stream, timeouts);
         }
     }
 
@@ -75,6 +70,18 @@ impl Attempt {
             Stage::Waiting => Timer::FirstToken(self.id),
             Stage::Streaming => Timer::Idle(self.id),
         }
+    }
+}
+
+/// How long an attempt may take from launch to first token.
+///
+/// An answer that comes whole has to produce all its tokens before its first byte; it may be silent for
+/// as long as a stream may before and after its first token together.
+fn silence(stream: bool, timeouts: &Timeouts) -> Nanos {
+    if stream {
+        timeouts.ttft
+    } else {
+        timeouts.ttft + timeouts.idle
     }
 }
 

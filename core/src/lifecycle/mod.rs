@@ -157,6 +157,7 @@ pub(super) struct Turn<'a, M: Memory> {
 impl Lifecycle {
     /// A request that has not begun. `id` is the driver's name for it, `dice` are its own.
     #[must_use]
+    #[inline]
     pub fn new(id: RequestId, request: Request, dice: RequestDice) -> Lifecycle {
         Lifecycle {
             id,
@@ -195,6 +196,7 @@ impl Lifecycle {
 
     /// Where it is in its life.
     #[must_use]
+    #[inline]
     pub fn phase(&self) -> Phase {
         self.phase
     }
@@ -207,18 +209,21 @@ impl Lifecycle {
 
     /// What was known of it when it arrived; after [`Effect::Ask`], what limits elsewhere are to charge.
     #[must_use]
+    #[inline]
     pub fn request(&self) -> &Request {
         &self.request
     }
 
     /// The dice that travel with it.
     #[must_use]
+    #[inline]
     pub fn dice(&self) -> RequestDice {
         self.dice
     }
 
     /// Its record so far; complete after [`Effect::Finish`].
     #[must_use]
+    #[inline]
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }

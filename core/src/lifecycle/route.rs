@@ -80,7 +80,7 @@ impl Lifecycle {
         }
         self.phase = Phase::Racing;
         self.attempts
-            .insert(Attempt::new(id, permit, turn.now, &route.timeouts));
+            .insert(Attempt::new(id, permit, turn.now, self.request.stream, &route.timeouts));
         self.plan_hedge(turn);
         turn.effects.push(Effect::Launch {
             attempt: id,

@@ -49,15 +49,20 @@ impl Gcra {
         }
     }
 
-    /// Not enough units at `now`: delayed or refused. `due` is when, in ticks, there are.
-    fn late(&self, tat: &mut Tat, now: Instant, next: u64) -> Decision {
-        let due = self.clock.instant(next - self.tolerance);
-        if due <= now + self.max_delay && !due.is_far() {
-            tat.0 = next;
-            return Decision::Allow { at: due };
+    /// What is said when not enough units are there at `now`: they are taken with a delay until they are due, or refused.
+    // By value and not inlined: the state then stays in a register on the way to an allowance.
+    #[inline(never)]
+    fn late(&self, tat: Tat, now: Instant, worth: u64) -> Decision {
+        let due = self.clock.instant(tat.0 - (self.tolerance - worth));
+        if due.is_far() {
+            Decision::Wait { until: due }
+        } else if due <= now + self.max_delay {
+            Decision::Allow { at: due }
+        } else {
+            Decision::Wait {
+                until: due - self.max_delay,
+            }
         }
-        let until = if due.is_far() { due } else { due - self.max_delay };
-        Decision::Wait { until }
     }
 }
 
@@ -74,12 +79,17 @@ impl Limiter for Gcra {
         }
 
         let ticks = self.clock.ticks(now);
-        let next = tat.0.max(ticks).saturating_add(self.clock.worth(cost));
-        if ticks.saturating_add(self.tolerance) < next {
-            return self.late(tat, now, next);
+        let worth = self.clock.worth(cost);
+        // Not `TAT + worth <= ticks + tolerance`, since a TAT in debt may be as large as numbers get.
+        if ticks + (self.tolerance - worth) < tat.0 {
+            let decision = self.late(*tat, now, worth);
+            if decision.is_allowed() {
+                tat.0 = tat.0.saturating_add(worth);
+            }
+            return decision;
         }
 
-        tat.0 = next;
+        tat.0 = tat.0.max(ticks) + worth;
         Decision::Allow { at: now }
     }
 

@@ -1,5 +1,6 @@
 //! Strategies side by side: the same traffic, the same dice, independent replications on all cores.
 
+mod coverage;
 mod interval;
 mod outage;
 mod prepare;
@@ -7,7 +8,8 @@ mod run;
 mod summary;
 mod warmup;
 
+pub use coverage::{Coverage, Unmatched};
 pub use interval::t_interval;
-pub use prepare::{PrepareError, prepare};
+pub use prepare::{PrepareError, check, expected_requests, prepare};
 pub use run::{Comparison, Progress, Replicated, Strategy, compare};
 pub use summary::{Conditions, result_set};

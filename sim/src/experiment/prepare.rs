@@ -4,7 +4,7 @@ use std::fmt;
 
 use tollgate_core::dice::Dice;
 use tollgate_core::policy::Policy;
-use tollgate_core::time::Nanos;
+use tollgate_core::time::{Instant, Nanos};
 
 use super::run::Strategy;
 use super::warmup;
@@ -55,6 +55,26 @@ pub fn prepare(
     policies: Vec<(String, Policy)>,
     samples: usize,
 ) -> Result<Vec<Strategy>, PrepareError> {
+    let mut strategies = plans(scenario, workload, policies, samples)?;
+    set_warmup(scenario, &mut strategies);
+    Ok(strategies)
+}
+
+/// Whether every policy can be run on the scenario. Nothing is run, not even to find a warm-up.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub fn check(scenario: &Scenario, workload: &Workload, policies: Vec<(String, Policy)>) -> Result<(), PrepareError> {
+    plans(scenario, workload, policies, 0).map(|_| ())
+}
+
+fn plans(
+    scenario: &Scenario,
+    workload: &Workload,
+    policies: Vec<(String, Policy)>,
+    samples: usize,
+) -> Result<Vec<Strategy>, PrepareError> {
     let named: Vec<(&str, &Policy)> = policies.iter().map(|(name, policy)| (name.as_str(), policy)).collect();
     scenario.bind(&named).map_err(PrepareError::Unbound)?;
     let mut strategies = Vec::with_capacity(policies.len());
@@ -67,7 +87,6 @@ pub fn prepare(
             .samples(samples);
         strategies.push(Strategy { name, plan });
     }
-    set_warmup(scenario, &mut strategies);
     Ok(strategies)
 }
 
@@ -118,4 +137,22 @@ impl Plan {
         let more = requests as f64 / looked_at as f64;
         last.map(|at| Nanos::from_secs_f64(at.as_secs_f64() * more))
     }
+}
+
+/// About how many requests one run of `plan` begins: for those who watch. None where nobody can tell.
+#[must_use]
+pub fn expected_requests(plan: &Plan) -> Option<u64> {
+    /// Arrivals that are counted; more than this takes a second to count.
+    const MOST: u64 = 20_000_000;
+    let mut arrivals = plan.workload.arrivals(Dice::new(plan.seed).branch(0))?;
+    let end = plan.duration.map_or(Instant::FAR, |duration| Instant::EPOCH + duration);
+    let most = plan.requests.unwrap_or(u64::MAX);
+    if plan.duration.is_none() {
+        return plan.requests;
+    }
+    let mut count = 0;
+    while count < most.min(MOST) && arrivals.next().is_some_and(|at| at <= end) {
+        count += 1;
+    }
+    Some(if count == MOST { most } else { count }).filter(|count| *count < u64::MAX)
 }

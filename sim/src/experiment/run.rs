@@ -43,6 +43,13 @@ impl Comparison {
         self.strategies.first().map_or(0, |strategy| strategy.records.len())
     }
 
+    /// Whether no request of any strategy began after the warm-up, so that every figure is undefined.
+    #[must_use]
+    pub fn is_uncounted(&self) -> bool {
+        let mut records = self.strategies.iter().flat_map(|strategy| &strategy.records);
+        records.all(|record| record.counts.offered == 0)
+    }
+
     /// Requests simulated.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -65,6 +72,10 @@ pub struct Progress {
 /// Runs `replications` of every strategy on `threads` threads.
 ///
 /// If it is stopped, the replications that are complete for every strategy are kept.
+///
+/// # Panics
+///
+/// If a run does: a law of the simulator did not hold.
 #[must_use]
 pub fn compare(strategies: &[Strategy], replications: u32, threads: usize, progress: &Progress) -> Comparison {
     let n = strategies.len();

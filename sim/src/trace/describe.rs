@@ -216,6 +216,25 @@ fn lengths(mut values: Vec<u32>) -> Option<Lengths> {
     })
 }
 
+impl Description {
+    /// The figures that tell a trace from others, in one line.
+    #[must_use]
+    pub fn in_a_line(&self) -> String {
+        let tokens = |name, lengths: &Option<Lengths>| match lengths {
+            Some(lengths) => format!(", {name} tokens p50/p99 {}/{}", lengths.p50, lengths.p99),
+            None => String::new(),
+        };
+        format!(
+            "trace: {} requests in {:.1} s, {} a second{}{}",
+            self.calls,
+            self.duration_seconds,
+            shown(self.rate, 3),
+            tokens("prompt", &self.prompt),
+            tokens("output", &self.output),
+        )
+    }
+}
+
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(

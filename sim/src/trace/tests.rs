@@ -164,6 +164,33 @@ fn servegen_rates_become_calls_of_that_rate_and_burstiness() {
 }
 
 #[test]
+fn servegen_rates_hold_in_a_single_window_and_across_many() {
+    // Shapes of cv 6 and 3, thirty calls a window: a fresh start at each window would add half of cv^2 - 1 calls to it.
+    let folder = Folder::new("windows");
+    let header = "client,timestamp,rate,cv,pattern,shape,scale\n";
+    for (name, clients, windows, pattern, cv) in [
+        ("across", 1, 5000, "Gamma,0.02778", 6.0),
+        ("single", 5000, 1, "Gamma,0.1111", 3.0),
+        ("weibull", 5000, 1, "Weibull,0.4205", 3.0),
+    ] {
+        let mut text = header.to_owned();
+        for client in 0..clients {
+            for window in 0..windows {
+                writeln!(text, "{client},{},0.05,{cv},{pattern},1", window * 600).expect("a string");
+            }
+        }
+        let trace = load(&folder.file(name, text)).expect("a trace");
+        // Four standard deviations of the number of calls.
+        let calls = 150_000.0_f64;
+        let found = trace.len() as f64;
+        assert!(
+            (found - calls).abs() < 4.0 * cv * calls.sqrt(),
+            "{name}: {found} of {calls}"
+        );
+    }
+}
+
+#[test]
 fn any_csv_is_read_by_the_names_of_its_columns() {
     let folder = Folder::new("any");
     let text = "req_time_s,client_id,prompt_len,output_len\n1700000000.5,13,13,199\n1700000001.25,2,36,137\n";
@@ -255,11 +282,11 @@ fn bad_lines_are_named() {
         ("time,prompt,output\n".to_owned(), "no call in it"),
         (
             format!("{ours}2,10"),
-            "bad.csv:3: 2 fields where the header has 3\nhelp: if this is the last line, the file was cut off",
+            "bad.csv:3: 2 fields where the header has 3\n  = help: if this is the last line, the file was cut off",
         ),
         (
             format!("{ours}2,10,20,30\n"),
-            "4 fields where the header has 3\nhelp: quote fields",
+            "4 fields where the header has 3\n  = help: quote fields",
         ),
         (
             format!("{ours}2,ten,20\n"),
@@ -324,7 +351,7 @@ fn a_missing_column_names_the_nearest() {
     };
     let error = Trace::load(&file, &options).expect_err("misspelt").to_string();
     assert!(
-        error.contains("no column \"timestamp\"\nhelp: did you mean \"timestmp\"?"),
+        error.contains("no column \"timestamp\"\n  = help: did you mean \"timestmp\"?"),
         "{error}"
     );
 }

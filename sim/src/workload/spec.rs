@@ -75,6 +75,12 @@ const PATIENCE: u32 = u32::MAX;
 const THINK: u32 = u32::MAX - 1;
 
 impl Workload {
+    /// The trace that is replayed, if one is.
+    #[must_use]
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_deref()
+    }
+
     /// Checks `spec`, and reads its trace if it names one.
     ///
     /// # Errors

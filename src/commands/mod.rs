@@ -1,0 +1,10 @@
+//! One file a command.
+
+pub(crate) mod check;
+pub(crate) mod load;
+pub(crate) mod new;
+pub(crate) mod out;
+pub(crate) mod report;
+pub(crate) mod scenarios;
+pub(crate) mod simulate;
+pub(crate) mod trace;
