@@ -182,7 +182,10 @@ pub(crate) fn read_strategies(source: &Source, scenario: &Scenario) -> Result<Ve
 }
 
 /// Candidates as strategies are made of them, and where they come from.
-#[expect(clippy::type_complexity, reason = "two lists of pairs, taken apart where it is called")]
+#[expect(
+    clippy::type_complexity,
+    reason = "two lists of pairs, taken apart where it is called"
+)]
 pub(crate) fn apart(candidates: Vec<Candidate>) -> (Vec<(String, Policy)>, Vec<(String, Source)>) {
     let apart = candidates.into_iter().map(
         |Candidate {
