@@ -101,9 +101,9 @@ fn read(named: &str, path: &Path) -> Result<Source, Failure> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..valid];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+        let before = String::from_utf8_lossy(before);
+        let (line, last) = before.split('\n').enumerate().last().unwrap_or_default();
+        let (line, column) = (line + 1, last.chars().count() + 1);
         Failure::wrong(format!(
             "this is not UTF-8 text\n --> {named}:{line}:{column}\n  = help: save the file as UTF-8"
         ))
@@ -182,6 +182,10 @@ pub(crate) fn read_strategies(source: &Source, scenario: &Scenario) -> Result<Ve
 }
 
 /// Candidates as strategies are made of them, and where they come from.
+#[expect(
+    clippy::type_complexity,
+    reason = "two lists of pairs, taken apart where it is called"
+)]
 pub(crate) fn apart(candidates: Vec<Candidate>) -> (Vec<(String, Policy)>, Vec<(String, Source)>) {
     let apart = candidates.into_iter().map(
         |Candidate {

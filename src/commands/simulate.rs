@@ -128,8 +128,8 @@ fn simulate(
     text.push_str(&term::wrapped(&page::headline(&set.summary), width, 0));
     text.push_str("\n\n");
     text.push_str(&term::wrapped(&closing, width, 0));
-    text.push_str(&format!("\nreport: {}", out.join("report.html").display()));
-    term::print(&text)
+    let report = out.join("report.html");
+    term::print(&format!("{text}\nreport: {}", report.display()))
 }
 
 /// Runs everything, with progress; the first Ctrl-C stops and keeps what is complete, the second ends the process.

@@ -1,13 +1,10 @@
 //! Help texts are read before anything else, so they are part of what is reviewed.
-#![cfg(unix)]
-
-mod cli;
 
 use std::fmt::Write as _;
 
-use cli::Place;
+use crate::place::Place;
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 9] = [
     &[],
     &["simulate"],
     &["check"],
@@ -17,7 +14,6 @@ const COMMANDS: [&[&str]; 10] = [
     &["trace"],
     &["trace", "describe"],
     &["trace", "import"],
-    &["help"],
 ];
 
 #[test]
