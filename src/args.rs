@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 /// Try a gateway policy before it meets your traffic.
 ///
 /// One policy file says how requests are limited, routed, retried and failed over. tollgate runs it in virtual time
-/// against modelled providers, and serves it in production by the same code.
+/// against modeled providers, and serves it in production by the same code.
 #[derive(Debug, Parser)]
 #[command(
     name = "tollgate",
@@ -127,11 +127,11 @@ pub(crate) enum TraceCommand {
     Describe(Describe),
     /// Convert a trace to tollgate's own CSV
     ///
-    /// The columns of which are time (in seconds from the first request), prompt and output (in tokens), and those of
-    /// tenant, model, max_tokens and stream that FILE has.
+    /// Its columns are time (in seconds from the first request), prompt and output (in tokens), and, where FILE has them,
+    /// tenant, model, max_tokens and stream.
     #[command(after_help = "Examples:\n  \
         tollgate trace import BurstGPT_1.csv --out burst.csv\n  \
-        tollgate trace import log.csv --format csv --columns time=ts,prompt=in,output=out,tenant=user --sort")]
+        tollgate trace import log.csv --sort --format csv --columns time=ts,prompt=in,output=out")]
     Import(Import),
 }
 

@@ -217,7 +217,7 @@ fn shared_policy_is_complained_of_once() {
     let run = place
         .run(&["check", "small.toml"])
         .bad(2, &["policies/plain.toml:11:1"]);
-    assert_eq!(run.stderr.matches("unknown key").count(), 1, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("error: unknown key").count(), 1, "{}", run.stderr);
 }
 
 /// Messages name the policy as it is reached from here, not from the scenario.
@@ -254,7 +254,7 @@ fn all_errors_come_at_once() {
 
 #[test]
 fn text_that_is_not_toml() {
-    scenario("name = ", &["--> bad.toml:1:7", "this is not TOML"]);
+    scenario("name = ", &["--> bad.toml:1:8", "this is not TOML"]);
 }
 
 #[test]

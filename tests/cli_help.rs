@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use cli::Place;
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 9] = [
     &[],
     &["simulate"],
     &["check"],
@@ -17,7 +17,6 @@ const COMMANDS: [&[&str]; 10] = [
     &["trace"],
     &["trace", "describe"],
     &["trace", "import"],
-    &["help"],
 ];
 
 #[test]

@@ -16,8 +16,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         .map(|shipped| (shipped.name, comment(shipped.text)))
         .collect();
     let text = format!(
-        "Scenarios, for `tollgate simulate NAME`, or to copy here and edit with `tollgate new NAME`:\n\n{}\n\
-         Policies, for `tollgate simulate SCENARIO --policy NAME`:\n\n{}",
+        "Scenarios: `tollgate simulate NAME` runs one, `tollgate new NAME` copies it\n\n{}\n\
+         Policies: `tollgate simulate SCENARIO --policy NAME` compares them\n\n{}",
         table(&rows),
         table(&policies)
     );
