@@ -340,6 +340,7 @@ fn the_documents_name_what_exists() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "docs/glossary.md",
+        "docs/performance.md",
         "THIRD-PARTY.md",
     ];
     for document in documents {

@@ -55,7 +55,10 @@ fn complete_replications_are_kept() {
 #[test]
 fn nothing_complete_is_nothing_written() {
     let place = Place::new();
-    place.write("small.toml", crate::place::long_scenario().replace("\"20h\"", "\"2000h\""));
+    place.write(
+        "small.toml",
+        crate::place::long_scenario().replace("\"20h\"", "\"2000h\""),
+    );
     let before = place.files("");
     let child = place
         .command(&["simulate", "small.toml", "--out", "out"])
@@ -82,7 +85,10 @@ fn old_set_outlives_an_interruption() {
     let place = Place::new();
     place.run(&["simulate", "small.toml", "--out", "out"]).good();
     let before = place.read("out/summary.json");
-    place.write("small.toml", crate::place::long_scenario().replace("\"20h\"", "\"2000h\""));
+    place.write(
+        "small.toml",
+        crate::place::long_scenario().replace("\"20h\"", "\"2000h\""),
+    );
     let child = place
         .command(&["simulate", "small.toml", "--out", "out"])
         .spawn()
