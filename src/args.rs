@@ -7,9 +7,16 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 /// Try a gateway policy before it meets your traffic.
 ///
 /// One policy file says how requests are limited, routed, retried and failed over. tollgate runs it in virtual time
-/// against modelled providers, and serves it in production by the same code.
+/// against modeled providers, and serves it in production by the same code.
 #[derive(Debug, Parser)]
-#[command(name = "tollgate", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "tollgate",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Begin with `tollgate simulate outage`. \
+                  Exit status: 0 done; 1 it ran and failed; 2 the command line or a file is wrong, and nothing was written."
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -18,14 +25,38 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run every strategy of a scenario in virtual time, and compare them
+    ///
+    /// Every strategy meets the same traffic, the same faults and the same dice, so that they differ in nothing but
+    /// their policies. The same seed gives the same results, on any number of threads.
+    ///
+    /// The comparison goes to standard output; tables, figures and a report that explains them go to --out. Ctrl-C stops
+    /// and keeps the replications that are complete; a second one ends the program at once.
+    #[command(after_help = "Examples:\n  \
+        tollgate simulate outage\n  \
+        tollgate simulate outage --policy mine.toml --policy peak-ewma --replications 20\n  \
+        tollgate simulate azure-conv --trace AzureLLMInferenceTrace_conv.csv --out results")]
     Simulate(Simulate),
     /// Read policies and scenarios and report every error with its place; starts nothing
+    ///
+    /// Every file is read to its end, so that all errors come at once. What is good is listed on standard output; errors
+    /// and warnings go to standard error, and one error makes the exit status 2.
+    #[command(after_help = "Examples:\n  \
+        tollgate check policy.toml scenario.toml\n  \
+        tollgate check policy.toml --trace yesterday.csv")]
     Check(Check),
     /// Draw or redraw the report of one or several result sets
+    ///
+    /// The strategies of several sets stand side by side, each under its own name, or with that of its set where two
+    /// have the same.
+    #[command(after_help = "Examples:\n  \
+        tollgate report target/tollgate/outage\n  \
+        tollgate report before after --out before-and-after")]
     Report(Report),
-    /// List the shipped scenarios and the questions they answer
+    /// List the shipped scenarios and the questions they answer, and the shipped policies
     Scenarios,
     /// Copy a shipped scenario and its policies here, to edit
+    ///
+    /// Writes NAME.toml and policies/*.toml, all of them or, if one is there already, none.
     New(New),
     /// Look at recorded traffic, or convert it
     #[command(subcommand)]
@@ -36,23 +67,23 @@ pub(crate) enum Command {
 pub(crate) struct Simulate {
     /// A scenario file, or the name of a shipped one (see `tollgate scenarios`)
     pub(crate) scenario: String,
-    /// Compare these policies instead of the scenario's own strategies; may be given several times
+    /// Compare this policy, a file or a shipped one, instead of the scenario's own strategies; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Vec<String>,
     /// Replay this recorded traffic instead of the scenario's arrivals and lengths
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// The root of all randomness [default: the scenario's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Independent runs of each strategy [default: the scenario's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) replications: Option<u32>,
     /// Runs at once; the results do not depend on it [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub(crate) threads: Option<u16>,
     /// Keep so many requests of each strategy whole, in requests.csv
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) requests: u32,
     /// Where the result set and its report go [default: target/tollgate/NAME]
     #[arg(long, value_name = "DIR")]
@@ -91,8 +122,16 @@ pub(crate) struct New {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TraceCommand {
     /// What a trace holds: rate, burstiness, lengths, tenants
+    ///
+    /// The format is recognized by the names of the columns.
     Describe(Describe),
     /// Convert a trace to tollgate's own CSV
+    ///
+    /// Its columns are time (in seconds from the first request), prompt and output (in tokens), and, where FILE has them,
+    /// tenant, model, max_tokens and stream.
+    #[command(after_help = "Examples:\n  \
+        tollgate trace import BurstGPT_1.csv --out burst.csv\n  \
+        tollgate trace import log.csv --sort --format csv --columns time=ts,prompt=in,output=out")]
     Import(Import),
 }
 
@@ -118,12 +157,15 @@ pub(crate) struct Import {
     pub(crate) out: Option<PathBuf>,
 }
 
+/// The formats of traces.
+pub(crate) const FORMATS: [&str; 7] = ["auto", "azure", "mooncake", "burstgpt", "servegen", "tollgate", "csv"];
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Reading {
-    /// How the trace is written: auto, azure, mooncake, burstgpt, servegen, tollgate or csv
-    #[arg(long, default_value = "auto")]
+    /// How the trace is written; `csv` is anyone's log, with --columns
+    #[arg(long, default_value = "auto", value_parser = FORMATS)]
     pub(crate) format: String,
-    /// With --format csv: which columns are what, such as time=ts,prompt=in_tokens,output=out_tokens,tenant=user
+    /// With --format csv: which columns are what, such as time=ts,prompt=input,output=answer,tenant=user
     #[arg(long, value_name = "KEY=COLUMN,..")]
     pub(crate) columns: Option<String>,
     /// Put rows that are out of order in order, instead of refusing them

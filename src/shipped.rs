@@ -1,5 +1,7 @@
 //! Scenarios and policies that travel in the binary, so that an installed one works anywhere.
 
+use std::path::Path;
+
 /// A file of the repository.
 pub(crate) struct Shipped {
     /// Its name without folder and ending.
@@ -44,6 +46,12 @@ pub(crate) fn policy(path: &str) -> Option<&'static str> {
         .iter()
         .find(|shipped| shipped.name == name)
         .map(|shipped| shipped.text)
+}
+
+/// The text of a shipped policy, by its bare name: a path means a file, and nothing else when the file is gone.
+pub(crate) fn policy_by_name(name: &str) -> Option<&'static str> {
+    let is_bare = !name.contains(['/', '\\']) && Path::new(name).extension().is_none_or(|ending| ending != "toml");
+    policy(name).filter(|_| is_bare)
 }
 
 #[cfg(test)]

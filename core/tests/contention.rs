@@ -57,12 +57,12 @@ struct World {
 
 fn run(seed: u64, policy: Policy) {
     let in_flight = policy.endpoints.iter().map(|_| AtomicU64::new(0)).collect();
-    let (word, boxes): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| channel()).unzip();
+    let (senders, boxes): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| channel()).unzip();
     let world = Arc::new(World {
         gate: Gate::new(policy),
         clock: std::sync::atomic::AtomicU64::new(1_000),
         in_flight,
-        word,
+        word: senders,
     });
     let (wake, wakes) = channel();
     let mut threads = Vec::new();
@@ -139,7 +139,10 @@ fn serve(world: &World, nth: usize, mut dice: Rng, inbox: &Receiver<(RequestId, 
                         .fetch_add(AWHILE.as_nanos(), std::sync::atomic::Ordering::SeqCst);
                     Input::Wake
                 }
-                _ => happen(world, &mut dice, open.take().expect("an attempt runs")),
+                Phase::Racing => happen(world, &mut dice, open.take().expect("an attempt runs")),
+                Phase::Start | Phase::Asking | Phase::Shaping | Phase::Relaying | Phase::Draining => {
+                    unreachable!("nothing here leads there")
+                }
             };
         }
         assert_eq!(open, None, "an attempt outlives its request");
@@ -180,7 +183,14 @@ fn perform(world: &World, effect: Effect, open: &mut Option<(AttemptId, Endpoint
             let _ = world.word[thread].send((request, verdict));
         }
         Effect::WakeGateAt { at } => wake.send(at).expect("the gate's thread is there"),
-        _ => {}
+        Effect::Cancel { .. }
+        | Effect::WakeAt { .. }
+        | Effect::Relay { .. }
+        | Effect::Refuse { .. }
+        | Effect::Finish
+        | Effect::Eject { .. }
+        | Effect::Restore { .. } => {}
+        Effect::Ask { .. } | Effect::Settle { .. } | Effect::Probe { .. } => unreachable!("nothing here asks for it"),
     }
 }
 

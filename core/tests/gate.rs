@@ -155,10 +155,10 @@ fn a_shared_scope_wakes_every_pool() {
     let mut waiter = world.start(on_route(1));
     assert_eq!(waiter.phase(), Phase::Queued);
     world.now = at;
-    let word = world.tell_gate(GateInput::Wake);
+    let told = world.tell_gate(GateInput::Wake);
     let request = waiter.id();
     let verdict = Verdict::Admitted;
-    assert_eq!(word, [Effect::Notify { request, verdict }]);
+    assert_eq!(told, [Effect::Notify { request, verdict }]);
     world.give(&mut waiter, admitted());
     assert_eq!(world.launched(), EndpointId(1));
     world.leave([busy, waiter]);
@@ -200,7 +200,7 @@ fn a_late_wake_up_launches_nothing() {
     let mut life = world.start(chat());
     world.fail(&mut life, Fault::Server);
     assert_eq!(life.phase(), Phase::BackingOff);
-    world.now = world.now + SECOND * 100;
+    world.now += SECOND * 100;
     let effects = world.give(&mut life, Input::Wake);
     let refusal = Refusal::Deadline;
     assert_eq!(effects, [Effect::Refuse { refusal }, Effect::Finish]);
@@ -308,7 +308,7 @@ fn a_fallback_charge_is_settled_where_it_was_taken() {
         output: Some(30),
     };
     let mut life = world.start(request);
-    world.now = world.now + SECOND;
+    world.now += SECOND;
     let ticket = Ticket(life.id());
     let ruling = Ruling::Unavailable;
     world.give(&mut life, Input::Rule { ticket, ruling });
@@ -379,9 +379,11 @@ impl World {
 
     /// Where the last launch went.
     fn launched(&self) -> EndpointId {
-        let endpoint = |effect: &Effect| match effect {
-            Effect::Launch { endpoint, .. } => Some(*endpoint),
-            _ => None,
+        let endpoint = |effect: &Effect| {
+            let Effect::Launch { endpoint, .. } = effect else {
+                return None;
+            };
+            Some(*endpoint)
         };
         self.last.iter().find_map(endpoint).expect("something was launched")
     }

@@ -22,7 +22,10 @@ fn local_equals_shared() {
 
 /// Everything that was decided, in order.
 #[derive(Default)]
-struct Log(Vec<(Option<(Phase, Input, Phase)>, Vec<Effect>)>);
+struct Log(Vec<Decision>);
+
+/// What a request or the gate was told, and what it asked for.
+type Decision = (Option<(Phase, Input, Phase)>, Vec<Effect>);
 
 impl Watch for Log {
     fn step(&mut self, from: Phase, input: Input, to: Phase, effects: &[Effect]) {

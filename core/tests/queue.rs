@@ -147,7 +147,7 @@ fn run(length: u32, steps: &[Step]) -> Result<(WaitQueue, Vec<Guest>, u32), Test
                 guest.is = Is::Left;
             }
             Step::Claim(_) | Step::Remove(_) => {}
-            Step::Pass(nanos) => now = now + Nanos::from_nanos(nanos),
+            Step::Pass(nanos) => now += Nanos::from_nanos(nanos),
         }
         let waiting = |guest: &&Guest| guest.is == Is::Waiting;
         let n_waiting = guests.iter().filter(waiting).count();

@@ -78,10 +78,11 @@ fn drawn() -> Table {
     let rows = rows.filter_map(|row| <[&str; 3]>::try_from(row.split(" | ").collect::<Vec<_>>()).ok());
     let mut table = Table::new();
     for [from, input, to] in rows.filter(|[from, ..]| *from != "From") {
+        let (from, to) = (from.replace('`', ""), to.replace('`', ""));
         let input = KINDS.into_iter().find(|kind| *kind == input).expect("a kind of input");
         let targets = to.split(", ").map(String::from).collect();
-        let twice = table.insert((String::from(from), input), targets);
-        assert_eq!(twice, None, "{from} and {input} have one row");
+        let twice = table.insert((from, input), targets);
+        assert_eq!(twice, None, "one row for each phase and input");
     }
     table
 }

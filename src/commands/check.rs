@@ -1,27 +1,30 @@
 //! `tollgate check`: every error of policies and scenarios, with its place.
 
-use std::path::Path;
-
+use tollgate_core::file;
 use tollgate_core::policy::Policy;
-use tollgate_sim::experiment::{Coverage, prepare};
+use tollgate_core::time::Nanos;
+use tollgate_sim::experiment::{self, Coverage};
 use tollgate_sim::trace::{ReadOptions, Trace};
-use tollgate_sim::workload::{MaxTokens, Workload};
+use tollgate_sim::workload::Workload;
 
 use super::load::{self, Source};
 use crate::args::Check;
 use crate::error::Failure;
-use crate::{shipped, term};
+use crate::term;
 
 /// Runs the command.
 pub(crate) fn run(args: &Check) -> Result<(), Failure> {
     let trace = match &args.trace {
-        Some(file) => Some(Trace::load(file, &ReadOptions::default()).map_err(Failure::wrong)?),
+        Some(file) => {
+            let _waiting = term::Waiting::new(format!("reading {}", file.display()));
+            Some(Trace::load(file, &ReadOptions::default()).map_err(Failure::wrong)?)
+        }
         None => None,
     };
     let mut wrong = Vec::new();
     for named in &args.files {
         match check(named, trace.as_ref()) {
-            Ok(good) => term::print(&good),
+            Ok(good) => term::print(&good)?,
             Err(failure) => wrong.push(failure.message().to_owned()),
         }
     }
@@ -33,31 +36,33 @@ pub(crate) fn run(args: &Check) -> Result<(), Failure> {
 }
 
 fn check(named: &str, trace: Option<&Trace>) -> Result<String, Failure> {
-    let source = find(named)?;
-    if is_scenario(&source.text) {
-        return check_scenario(named, &source, trace);
+    let source = load::find_either(named)?;
+    match kind(&source)? {
+        Kind::Scenario => check_scenario(named, &source, trace),
+        Kind::Policy => {
+            let policy = load::read_policy(&source)?;
+            cover(&source.name, &policy, trace);
+            Ok(format!("{named}: a policy, hash {}", policy.hash))
+        }
     }
-    let policy = load::read_policy(&source.name, &source.text)?;
-    cover(named, &policy, trace);
-    Ok(format!("{named}: a policy, hash {}", policy.hash))
 }
 
 fn check_scenario(named: &str, source: &Source, trace: Option<&Trace>) -> Result<String, Failure> {
     let scenario = load::read_scenario(source)?;
-    let policies = load::read_strategies(&scenario)?;
-    for (_, policy) in &policies {
-        cover(named, policy, trace);
+    let candidates = load::read_strategies(source, &scenario)?;
+    let mut covered: Vec<&str> = Vec::new();
+    for candidate in &candidates {
+        if !covered.contains(&candidate.source.name.as_str()) {
+            cover(&candidate.source.name, &candidate.policy, trace);
+            covered.push(&candidate.source.name);
+        }
     }
-    let count = policies.len();
-    // A trace that the scenario names is checked where it is read: here its place alone is known.
-    let mut spec = scenario.workload.clone();
-    spec.max_tokens = MaxTokens::Output;
-    let workload = Workload::open(spec).map_err(Failure::wrong)?;
-    prepare(&scenario, &workload, policies, 0).map_err(Failure::wrong)?;
-    Ok(format!(
-        "{named}: a scenario with {count} strategies, hash {}",
-        scenario.hash
-    ))
+    let count = term::counted(candidates.len(), "strategy", "strategies");
+    let duration = scenario.run.duration.unwrap_or(Nanos::FOREVER);
+    let workload = Workload::open_for(scenario.workload.clone(), duration).map_err(Failure::wrong)?;
+    let (policies, sources) = load::apart(candidates);
+    experiment::check(&scenario, &workload, policies).map_err(|error| load::unprepared(&error, &sources))?;
+    Ok(format!("{named}: a scenario with {count}, hash {}", scenario.hash))
 }
 
 /// Warns of what no request of the trace matches.
@@ -70,20 +75,28 @@ fn cover(named: &str, policy: &Policy, trace: Option<&Trace>) {
     }
 }
 
-fn find(named: &str) -> Result<Source, Failure> {
-    if !Path::new(named).exists() && shipped::scenario(named).is_none() && shipped::policy(named).is_some() {
-        return load::find_policy(named);
-    }
-    load::find_scenario(named)
+enum Kind {
+    Policy,
+    Scenario,
 }
 
-/// A scenario has backends and a workload; a policy has pools and routes.
-fn is_scenario(text: &str) -> bool {
-    let heads = |word: &str| {
-        let head = format!("[{word}");
-        text.lines().any(|line| {
-            line.trim_start().trim_start_matches('[').starts_with(&head[1..]) && line.trim_start().starts_with('[')
-        })
-    };
-    heads("backend") || heads("workload") || heads("strategy")
+/// A policy has pools and routes, a scenario has backends and a workload.
+fn kind(source: &Source) -> Result<Kind, Failure> {
+    const POLICY: [&str; 4] = ["pool", "route", "limit", "tenant"];
+    const SCENARIO: [&str; 7] = ["backend", "workload", "strategy", "fault", "network", "run", "name"];
+    let read = file::read(&source.name, &source.text, |root| {
+        let _known: Vec<_> = root.entries();
+        let count = |keys: &[&str]| keys.iter().filter(|key| root.has(key)).count();
+        (count(&POLICY), count(&SCENARIO))
+    });
+    match read {
+        Ok(((0, 0), _)) => Err(Failure::wrong(format!(
+            "`{}` is neither a policy nor a scenario\n  = help: a policy has [[pool]] and [[route]], a scenario has \
+             [workload] and [[backend]]",
+            source.name
+        ))),
+        Ok(((policy, scenario), _)) if scenario <= policy => Ok(Kind::Policy),
+        Ok(_) => Ok(Kind::Scenario),
+        Err(problems) => Err(Failure::Wrong(problems.render(term::is_styled()))),
+    }
 }

@@ -1,10 +1,13 @@
 //! Finding and reading scenarios and policies, on disk or shipped.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
 
-use tollgate_core::file::Problems;
+use tollgate_core::file::{self, MOST_BYTES, Problems};
 use tollgate_core::policy::{self, Policy};
-use tollgate_sim::scenario::{self, Folder, Scenario};
+use tollgate_sim::experiment::PrepareError;
+use tollgate_sim::scenario::{self, Folder, Scenario, Unbound};
 
 use crate::error::Failure;
 use crate::{shipped, term};
@@ -15,79 +18,229 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// What it says.
     pub(crate) text: String,
-    /// Where it is; none if it is shipped.
-    folder: Option<std::path::PathBuf>,
+    /// The folder in which it is; none if it is shipped.
+    folder: Option<PathBuf>,
+}
+
+/// A policy that was read, and the text that it was read from.
+pub(crate) struct Candidate {
+    /// What reports call it.
+    pub(crate) strategy: String,
+    /// Where it comes from.
+    pub(crate) source: Source,
+    /// What it says.
+    pub(crate) policy: Policy,
 }
 
 /// The scenario file `named`, or the shipped scenario of that name.
 pub(crate) fn find_scenario(named: &str) -> Result<Source, Failure> {
-    let found = find(named, shipped::scenario(named).map(|shipped| shipped.text));
-    found.map_err(|error| {
-        let names: Vec<&str> = shipped::SCENARIOS.iter().map(|shipped| shipped.name).collect();
-        let help = tollgate_core::file::nearest(named, names.iter().copied()).help("scenario");
-        let help = help.unwrap_or_else(|| "`tollgate scenarios` lists the shipped ones".to_owned());
-        Failure::wrong(format!("{error}\n  = help: {help}"))
-    })
+    find(named, shipped::scenario(named).map(|shipped| shipped.text), "scenario")
 }
 
 /// The policy file `named`, or the shipped policy of that name.
 pub(crate) fn find_policy(named: &str) -> Result<Source, Failure> {
-    find(named, shipped::policy(named)).map_err(Failure::wrong)
+    find(named, shipped::policy(named), "policy")
 }
 
-fn find(named: &str, shipped: Option<&'static str>) -> Result<Source, String> {
-    let path = Path::new(named);
-    match (std::fs::read(path), shipped) {
-        (Ok(bytes), _) => {
-            let text = String::from_utf8(bytes).map_err(|error| {
-                let at = error.utf8_error().valid_up_to();
-                format!("`{named}` is not UTF-8 text: byte {at} belongs to no character")
-            })?;
-            Ok(Source {
-                name: named.to_owned(),
-                text,
-                folder: Some(path.parent().map_or_else(Default::default, Path::to_owned)),
-            })
-        }
-        (Err(_), Some(text)) => Ok(Source {
-            name: format!("{named} (shipped)"),
-            text: text.to_owned(),
-            folder: None,
-        }),
-        (Err(error), None) => Err(format!("`{named}` cannot be read: {error}")),
+/// The file `named`, or the shipped scenario or policy of that name.
+pub(crate) fn find_either(named: &str) -> Result<Source, Failure> {
+    let shipped = shipped::scenario(named).map(|shipped| shipped.text);
+    find(named, shipped.or_else(|| shipped::policy(named)), "scenario or policy")
+}
+
+/// A shipped file, whatever lies on disk under its name.
+pub(crate) fn shipped(shipped: &shipped::Shipped) -> Source {
+    Source {
+        name: format!("{} (shipped)", shipped.name),
+        text: shipped.text.to_owned(),
+        folder: None,
     }
+}
+
+fn find(named: &str, shipped: Option<&'static str>, what: &str) -> Result<Source, Failure> {
+    let path = Path::new(named);
+    let kind = std::fs::metadata(path).map(|meta| meta.file_type());
+    let error = match (kind, shipped) {
+        (Ok(kind), _) if kind.is_file() => return read(named, path),
+        (Err(error), _) if error.kind() != ErrorKind::NotFound => return Err(unreadable(named, &error)),
+        (_, Some(text)) => {
+            return Ok(Source {
+                name: format!("{named} (shipped)"),
+                text: text.to_owned(),
+                folder: None,
+            });
+        }
+        (Err(_), None) => format!("there is no file `{named}`, and no {what} of this name is shipped"),
+        (Ok(kind), None) if kind.is_dir() => format!("`{named}` is a directory, not a {what}"),
+        // It might never end, and opening it might wait for somebody who writes.
+        (Ok(_), None) => {
+            return Err(Failure::wrong(format!(
+                "`{named}` is a pipe or a device, not a file\n  = help: write what it says into a file, and name that"
+            )));
+        }
+    };
+    let scenarios = shipped::SCENARIOS.iter().filter(|_| what.contains("scenario"));
+    let policies = shipped::POLICIES.iter().filter(|_| what.contains("policy"));
+    let names = scenarios.chain(policies).map(|shipped| shipped.name);
+    let help = file::nearest(named, names).help(&format!("shipped {what}"));
+    let help = help.unwrap_or_else(|| "`tollgate scenarios` lists what is shipped".to_owned());
+    Err(Failure::wrong(format!("{error}\n  = help: {help}")))
+}
+
+fn read(named: &str, path: &Path) -> Result<Source, Failure> {
+    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(named, &error))?;
+    if MOST_BYTES < bytes.len() {
+        return Err(Failure::wrong(format!(
+            "`{named}` is larger than the {MOST_BYTES} bytes that are read of a scenario or policy\n  \
+             = help: recorded traffic goes to --trace"
+        )));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = &error.as_bytes()[..valid];
+        let before = String::from_utf8_lossy(before);
+        let (line, last) = before.split('\n').enumerate().last().unwrap_or_default();
+        let (line, column) = (line + 1, last.chars().count() + 1);
+        Failure::wrong(format!(
+            "this is not UTF-8 text\n --> {named}:{line}:{column}\n  = help: save the file as UTF-8"
+        ))
+    })?;
+    Ok(Source {
+        name: named.to_owned(),
+        text,
+        folder: Some(path.parent().map_or_else(PathBuf::new, Path::to_owned)),
+    })
+}
+
+fn unreadable(named: &str, error: &std::io::Error) -> Failure {
+    Failure::wrong(format!(
+        "`{named}` cannot be read: {error}\n  = help: check the path and the permissions"
+    ))
 }
 
 /// Reads a scenario; its warnings are told.
 pub(crate) fn read_scenario(source: &Source) -> Result<Scenario, Failure> {
-    let resolve = |name: &str| shipped::policy(name);
-    let folder = match &source.folder {
-        Some(path) => Folder::new(path, &resolve),
-        None => Folder::shipped(&resolve),
-    };
-    checked(scenario::read(&source.name, &source.text, &folder))
+    match &source.folder {
+        Some(path) => checked(scenario::read(
+            &source.name,
+            &source.text,
+            &Folder::new(path, &shipped::policy_by_name),
+        )),
+        None => checked(scenario::read(
+            &source.name,
+            &source.text,
+            &Folder::shipped(&shipped::policy),
+        )),
+    }
 }
 
 /// Reads a policy; its warnings are told.
-pub(crate) fn read_policy(name: &str, text: &str) -> Result<Policy, Failure> {
-    checked(policy::file::read(name, text))
+pub(crate) fn read_policy(source: &Source) -> Result<Policy, Failure> {
+    checked(policy::file::read(&source.name, &source.text))
 }
 
-/// The policies of a scenario's own strategies, by name.
-pub(crate) fn read_strategies(scenario: &Scenario) -> Result<Vec<(String, Policy)>, Failure> {
-    let mut policies = Vec::new();
-    let mut wrong = Vec::new();
+/// The policies of a scenario's own strategies. What is wrong with a policy is said once, however many share it.
+pub(crate) fn read_strategies(source: &Source, scenario: &Scenario) -> Result<Vec<Candidate>, Failure> {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut wrong: Vec<String> = Vec::new();
     for strategy in &scenario.strategies {
-        match read_policy(&strategy.policy, &strategy.text) {
-            Ok(policy) => policies.push((strategy.name.clone(), policy)),
-            Err(failure) => wrong.push(failure.message().to_owned()),
+        let path = source.folder.as_ref().map(|folder| folder.join(&strategy.policy));
+        let on_disk = path.filter(|path| path.is_file());
+        let source = Source {
+            name: on_disk.as_ref().map_or_else(
+                || format!("{} (shipped)", strategy.policy),
+                |path| path.display().to_string(),
+            ),
+            text: strategy.text.clone(),
+            folder: None,
+        };
+        let known = candidates.iter().find(|known| known.source.name == source.name);
+        let policy = match known {
+            Some(known) => Ok(known.policy.clone()),
+            None => read_policy(&source),
+        };
+        match policy {
+            Ok(policy) => candidates.push(Candidate {
+                strategy: strategy.name.clone(),
+                source,
+                policy,
+            }),
+            Err(failure) if wrong.iter().all(|known| known != failure.message()) => {
+                wrong.push(failure.message().to_owned());
+            }
+            Err(_) => {}
         }
     }
     if wrong.is_empty() {
-        Ok(policies)
+        Ok(candidates)
     } else {
         Err(Failure::Wrong(wrong.join("\n")))
     }
+}
+
+/// Candidates as strategies are made of them, and where they come from.
+#[expect(
+    clippy::type_complexity,
+    reason = "two lists of pairs, taken apart where it is called"
+)]
+pub(crate) fn apart(candidates: Vec<Candidate>) -> (Vec<(String, Policy)>, Vec<(String, Source)>) {
+    let apart = candidates.into_iter().map(
+        |Candidate {
+             strategy,
+             source,
+             policy,
+         }| ((strategy.clone(), policy), (strategy, source)),
+    );
+    apart.unzip()
+}
+
+/// Why the candidates cannot be run on the scenario: with the places where endpoints without a backend stand.
+pub(crate) fn unprepared(error: &PrepareError, sources: &[(String, Source)]) -> Failure {
+    let PrepareError::Unbound(unbound) = error else {
+        return Failure::wrong(error);
+    };
+    let mut said: Vec<String> = Vec::new();
+    for (strategy, source) in sources {
+        let of_this: Vec<&Unbound> = unbound.iter().filter(|at| at.strategy == *strategy).collect();
+        if of_this.is_empty() {
+            continue;
+        }
+        let text = match place(source, &of_this) {
+            Some(problems) => problems.render(term::is_styled()),
+            None => Failure::wrong(of_this[0]).message().to_owned(),
+        };
+        if !said.contains(&text) {
+            said.push(text);
+        }
+    }
+    Failure::Wrong(said.join("\n"))
+}
+
+/// Finds the endpoints again in the text that they were read from.
+fn place(source: &Source, unbound: &[&Unbound]) -> Option<Problems> {
+    let read = file::read(&source.name, &source.text, |root| {
+        let _known: Vec<_> = root.entries();
+        for pool in root.tables("pool", policy::file::POOLS) {
+            let _known: Vec<_> = pool.entries();
+            for endpoint in pool.tables("endpoint", policy::file::ENDPOINTS) {
+                let _known: Vec<_> = endpoint.entries();
+                let Some(name) = endpoint.value("name") else { continue };
+                let missing = unbound
+                    .iter()
+                    .find(|at| name.toml().as_str() == Some(at.endpoint.as_str()));
+                if let Some(at) = missing {
+                    let message = format!("no backend of the scenario is called `{}`", at.endpoint);
+                    let help = at.help.clone().unwrap_or_else(|| "add a [[backend]]".to_owned());
+                    root.report()
+                        .error(name.span(), message, "an endpoint without a backend", Some(help));
+                }
+            }
+        }
+    });
+    read.err()
 }
 
 fn checked<T>(read: Result<(T, Problems), Problems>) -> Result<T, Failure> {

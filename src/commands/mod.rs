@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod load;
 pub(crate) mod new;
+pub(crate) mod out;
 pub(crate) mod report;
 pub(crate) mod scenarios;
 pub(crate) mod simulate;

@@ -1,8 +1,10 @@
 //! `tollgate new`: a shipped scenario and its policies, to edit.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Error, Write as _};
 use std::path::{Path, PathBuf};
+
+use tollgate_core::file::nearest;
 
 use super::load;
 use crate::args::New;
@@ -11,20 +13,19 @@ use crate::{shipped, term};
 
 /// Runs the command: writes everything, or nothing if anything is in the way.
 pub(crate) fn run(args: &New) -> Result<(), Failure> {
-    let source = load::find_scenario(&args.name)?;
     let Some(shipped) = shipped::scenario(&args.name) else {
+        let names = shipped::SCENARIOS.iter().map(|shipped| shipped.name);
+        let help = nearest(&args.name, names).help("shipped scenario");
         return Err(Failure::wrong(format!(
-            "`{}` is a file already; `new` copies a shipped scenario by its name",
-            args.name
+            "no shipped scenario is called `{}`\n  = help: {}",
+            args.name,
+            help.unwrap_or_default()
         )));
     };
-    let scenario = load::read_scenario(&source)?;
-    let mut files: Vec<(PathBuf, String)> = Vec::new();
+    let scenario = load::read_scenario(&load::shipped(shipped))?;
     let scenario_file = PathBuf::from(format!("{}.toml", shipped.name));
-    files.push((
-        scenario_file.clone(),
-        shipped.text.replace("\"../policies/", "\"policies/"),
-    ));
+    let text = shipped.text.replace("\"../policies/", "\"policies/");
+    let mut files: Vec<(PathBuf, String)> = vec![(scenario_file.clone(), text)];
     for strategy in &scenario.strategies {
         let name = Path::new(&strategy.policy)
             .file_name()
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &New) -> Result<(), Failure> {
             files.push((path, strategy.text.clone()));
         }
     }
-    if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
         return Err(Failure::wrong(format!(
             "`{}` is there already, and nothing was written\n  = help: move it away, or work in another directory",
             path.display()
@@ -42,34 +43,36 @@ pub(crate) fn run(args: &New) -> Result<(), Failure> {
     }
     write_all(&files)?;
     for (path, _) in &files {
-        term::print(&format!("{}", path.display()));
+        term::print(&format!("{}", path.display()))?;
     }
     term::tell(&format!("run it with `tollgate simulate {}`", scenario_file.display()));
     Ok(())
 }
 
 fn write_all(files: &[(PathBuf, String)]) -> Result<(), Failure> {
-    for (done, (path, text)) in files.iter().enumerate() {
-        let written = path
-            .parent()
-            .map_or(Ok(()), |folder| {
-                if folder.as_os_str().is_empty() {
-                    Ok(())
-                } else {
-                    fs::create_dir_all(folder)
-                }
-            })
-            .and_then(|()| fs::File::create_new(path))
-            .and_then(|mut file| file.write_all(text.as_bytes()));
-        if let Err(error) = written {
-            for (path, _) in &files[..=done] {
-                let _never_there = fs::remove_file(path);
+    let mut made: Vec<&Path> = Vec::new();
+    for (path, text) in files {
+        if let Err(error) = write(path, text, &mut made) {
+            // What was made here goes again, files before the folders they are in; what was there stays.
+            for path in made.iter().rev() {
+                let _gone = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
             }
             return Err(Failure::failed(format!(
-                "`{}` cannot be written: {error}",
+                "`{}` cannot be written, and nothing was kept: {error}\n  = help: work in another directory",
                 path.display()
             )));
         }
     }
     Ok(())
+}
+
+fn write<'p>(path: &'p Path, text: &str, made: &mut Vec<&'p Path>) -> Result<(), Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        fs::create_dir(folder)?;
+        made.push(folder);
+    }
+    let mut file = fs::File::create_new(path)?;
+    made.push(path);
+    file.write_all(text.as_bytes())
 }

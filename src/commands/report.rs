@@ -4,22 +4,24 @@ use std::path::{Path, PathBuf};
 
 use tollgate_reports::{ResultSet, merge, table};
 
+use super::out;
 use crate::args::Report;
 use crate::error::Failure;
 use crate::term;
 
 /// Runs the command.
 pub(crate) fn run(args: &Report) -> Result<(), Failure> {
-    let mut sets = Vec::new();
-    for dir in &args.dirs {
-        let set = ResultSet::read(dir).map_err(Failure::wrong)?;
-        sets.push((label(dir), set));
-    }
     let out = match (&args.out, args.dirs.as_slice()) {
         (Some(out), _) => out.clone(),
         (None, [only]) => only.clone(),
         (None, _) => PathBuf::from("target/tollgate/report"),
     };
+    let mut sets = Vec::new();
+    for dir in &args.dirs {
+        let set = ResultSet::read(dir).map_err(Failure::wrong)?;
+        sets.push((label(dir), set));
+    }
+    out::check_directory(&out)?;
     let is_redrawn = args.dirs.contains(&out);
     let set = if sets.len() == 1 { sets.remove(0).1 } else { merge(sets) };
     let written = if is_redrawn {
@@ -28,9 +30,8 @@ pub(crate) fn run(args: &Report) -> Result<(), Failure> {
         set.write(&out)
     };
     written.map_err(Failure::failed)?;
-    term::print(&table::text(&set.summary, term::width()));
-    term::print(&format!("\nreport: {}", out.join("report.html").display()));
-    Ok(())
+    term::print(&table::text(&set.summary, term::width()))?;
+    term::print(&format!("\nreport: {}", out.join("report.html").display()))
 }
 
 /// What a set is called beside others: the name of its directory.

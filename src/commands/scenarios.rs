@@ -6,15 +6,36 @@ use crate::{shipped, term};
 
 /// Runs the command.
 pub(crate) fn run() -> Result<(), Failure> {
-    let widest = shipped::SCENARIOS
-        .iter()
-        .map(|shipped| shipped.name.len())
-        .max()
-        .unwrap_or(0);
+    let mut rows = Vec::new();
     for shipped in shipped::SCENARIOS {
-        let scenario = load::read_scenario(&load::find_scenario(shipped.name)?)?;
-        term::print(&format!("{:widest$}  {}", shipped.name, scenario.description));
+        let scenario = load::read_scenario(&load::shipped(shipped))?;
+        rows.push((shipped.name, scenario.description));
     }
-    term::print("\nRun one with `tollgate simulate NAME`; copy one here to edit with `tollgate new NAME`.");
-    Ok(())
+    let policies: Vec<_> = shipped::POLICIES
+        .iter()
+        .map(|shipped| (shipped.name, comment(shipped.text)))
+        .collect();
+    let text = format!(
+        "Scenarios: `tollgate simulate NAME` runs one, `tollgate new NAME` copies it\n\n{}\n\
+         Policies: `tollgate simulate SCENARIO --policy NAME` compares them\n\n{}",
+        table(&rows),
+        table(&policies)
+    );
+    term::print(&text)
+}
+
+/// Names and what they are, in two columns.
+fn table(rows: &[(&str, String)]) -> String {
+    let widest = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let row = |(name, what): &(&str, String)| {
+        let what = term::wrapped(what, term::width(), widest + 4);
+        format!("  {name:widest$}  {what}\n")
+    };
+    rows.iter().map(row).collect()
+}
+
+/// The comment at the beginning of a file.
+fn comment(text: &str) -> String {
+    let lines = text.lines().map_while(|line| line.strip_prefix('#'));
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
 }

@@ -1,9 +1,10 @@
 //! `tollgate trace`: what recorded traffic holds, and its conversion.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tollgate_sim::trace::{Columns, Format, ReadOptions, Trace, import as convert};
 
+use super::out;
 use crate::args::{Describe, Import, Reading};
 use crate::error::Failure;
 use crate::term;
@@ -11,30 +12,49 @@ use crate::term;
 /// `tollgate trace describe`.
 pub(crate) fn describe(args: &Describe) -> Result<(), Failure> {
     let options = options(&args.reading)?;
-    let trace = Trace::load(&args.file, &options).map_err(Failure::wrong)?;
+    let trace = {
+        let _waiting = term::Waiting::new(format!("reading {}", args.file.display()));
+        Trace::load(&args.file, &options).map_err(Failure::wrong)?
+    };
     let description = trace.describe();
     if args.json {
         let json = serde_json::to_string_pretty(&description).expect("figures are finite or absent");
-        term::print(&json);
+        term::print(&json)
     } else {
-        term::print(&description.to_string());
+        term::print(&description.to_string())
     }
-    Ok(())
 }
 
 /// `tollgate trace import`.
 pub(crate) fn import(args: &Import) -> Result<(), Failure> {
     let options = options(&args.reading)?;
-    let out = args.out.clone().unwrap_or_else(|| beside(&args.file));
-    let imported = convert(&args.file, &options, &out, &mut |_| ()).map_err(Failure::wrong)?;
-    term::print(&format!("{}", out.display()));
+    let to = args.out.clone().unwrap_or_else(|| beside(&args.file));
+    out::check_file(&to)?;
+    if is_same(&args.file, &to) {
+        return Err(Failure::wrong(format!(
+            "`{}` would be replaced by what is read from it\n  = help: name another file with --out",
+            to.display()
+        )));
+    }
+    let imported = {
+        let _waiting = term::Waiting::new(format!("converting {}", args.file.display()));
+        convert(&args.file, &options, &to, &mut |_| ()).map_err(|error| {
+            let is_full = error.file() == to;
+            if is_full {
+                Failure::failed(error)
+            } else {
+                Failure::wrong(error)
+            }
+        })?
+    };
+    term::print(&format!("{}", to.display()))?;
     term::tell(&format!(
-        "{} rows of format {}, {} tenants, {:.0} s; replay them with `tollgate simulate SCENARIO --trace {}`",
-        imported.rows,
+        "{} of format {}, {}, {:.0} s; replay them with `tollgate simulate SCENARIO --trace {}`",
+        term::counted(usize::try_from(imported.rows).unwrap_or(usize::MAX), "row", "rows"),
         imported.format,
-        imported.tenants,
+        term::counted(imported.tenants, "tenant", "tenants"),
         imported.duration.as_secs_f64(),
-        out.display()
+        to.display()
     ));
     Ok(())
 }
@@ -48,7 +68,6 @@ fn options(reading: &Reading) -> Result<ReadOptions, Failure> {
 }
 
 fn format(name: &str, columns: Option<&str>) -> Result<Format, Failure> {
-    const FORMATS: [&str; 7] = ["auto", "azure", "mooncake", "burstgpt", "servegen", "tollgate", "csv"];
     match (name, columns) {
         ("csv", Some(columns)) => parse_columns(columns).map(Format::Csv),
         ("csv", None) => Err(Failure::wrong(
@@ -57,11 +76,7 @@ fn format(name: &str, columns: Option<&str>) -> Result<Format, Failure> {
         (_, Some(_)) => Err(Failure::wrong(format!(
             "--columns goes with --format csv only, not with `{name}`\n  = help: the columns of the other formats are known"
         ))),
-        (_, None) => Format::named(name).ok_or_else(|| {
-            let help = tollgate_core::file::nearest(name, FORMATS).help("format");
-            let help = help.unwrap_or_else(|| format!("one of: {}", FORMATS.join(", ")));
-            Failure::wrong(format!("there is no trace format `{name}`\n  = help: {help}"))
-        }),
+        (_, None) => Ok(Format::named(name).expect("the command line knows the formats")),
     }
 }
 
@@ -98,6 +113,11 @@ fn parse_columns(text: &str) -> Result<Columns, Failure> {
     Ok(columns)
 }
 
-fn beside(file: &std::path::Path) -> PathBuf {
+fn is_same(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    whole(a).is_some_and(|a| whole(b) == Some(a))
+}
+
+fn beside(file: &Path) -> PathBuf {
     file.with_extension("tollgate.csv")
 }

@@ -51,6 +51,17 @@ pub(super) struct PoolState<M: Memory> {
     pub(super) alike: bool,
 }
 
+/// A wish for an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'a> {
+    /// Of which pool.
+    pub(crate) pool: PoolId,
+    /// What it must be able to do.
+    pub(crate) needs: &'a Needs,
+    /// Endpoints that do not count.
+    pub(crate) avoid: &'a [EndpointId],
+}
+
 /// The answer to a wish for an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acquired {
@@ -125,25 +136,17 @@ impl<M: Memory> Fleet<M> {
         }
     }
 
-    /// Picks an endpoint of `pool` and takes one of its permits.
-    ///
-    /// Endpoints in `avoid` do not count.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part of the question that no other holds"
-    )]
+    /// Picks an endpoint and takes one of its permits.
     pub(crate) fn acquire(
         &self,
         policy: &Policy,
-        pool: PoolId,
-        needs: &Needs,
-        avoid: &[EndpointId],
+        wish: Wish<'_>,
         now: Instant,
         rng: &mut Rng,
         effects: &mut Effects,
     ) -> Acquired {
-        let mut view = self.view(policy, pool, needs, avoid, now);
-        let balancer = &self.pools[pool.index()].balancer;
+        let mut view = self.view(policy, wish, now);
+        let balancer = &self.pools[wish.pool.index()].balancer;
         for _ in 0..MOST_RACES {
             let Some(index) = balancer.pick(&view, rng) else {
                 break;
@@ -168,15 +171,8 @@ impl<M: Memory> Fleet<M> {
     }
 
     /// What [`Fleet::acquire`] would answer now.
-    pub(crate) fn outlook(
-        &self,
-        policy: &Policy,
-        pool: PoolId,
-        needs: &Needs,
-        avoid: &[EndpointId],
-        now: Instant,
-    ) -> Outlook {
-        let mut view = self.view(policy, pool, needs, avoid, now);
+    pub(crate) fn outlook(&self, policy: &Policy, wish: Wish<'_>, now: Instant) -> Outlook {
+        let mut view = self.view(policy, wish, now);
         let any = |view: &View<'_, M>| (0..view.pool.len()).any(|index| view.is_available(index));
         if any(&view) {
             return Outlook::Ready;
@@ -358,25 +354,18 @@ impl<M: Memory> Fleet<M> {
         }
     }
 
-    fn view<'a>(
-        &'a self,
-        policy: &'a Policy,
-        pool: PoolId,
-        needs: &'a Needs,
-        avoid: &'a [EndpointId],
-        now: Instant,
-    ) -> View<'a, M> {
-        let state = &self.pools[pool.index()];
+    fn view<'a>(&'a self, policy: &'a Policy, wish: Wish<'a>, now: Instant) -> View<'a, M> {
+        let state = &self.pools[wish.pool.index()];
         View {
             fleet: self,
             policy,
-            pool: policy.pool(pool),
+            pool: policy.pool(wish.pool),
             turn: &state.turn,
-            all_able: state.uniform && needs.region.is_none() && avoid.is_empty(),
-            needs,
-            avoid,
+            all_able: state.uniform && wish.needs.region.is_none() && wish.avoid.is_empty(),
+            needs: wish.needs,
+            avoid: wish.avoid,
             now,
-            panic: self.panics(pool, policy),
+            panic: self.panics(wish.pool, policy),
             full_too: false,
         }
     }

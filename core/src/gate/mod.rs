@@ -24,7 +24,7 @@ pub use limits::{Granted, LimitRefusal, Limits, Reach};
 pub use snapshot::{BudgetSnapshot, EndpointSnapshot, Snapshot};
 
 pub(crate) use budgets::{Budgets, Withdrawal};
-pub(crate) use fleet::{Acquired, AttemptVerdict, Fleet, Outlook};
+pub(crate) use fleet::{Acquired, AttemptVerdict, Fleet, Outlook, Wish};
 pub(crate) use waiting::Entry;
 
 use crate::id::{EndpointId, KeyHash, LimitId, PoolId, RouteId};

@@ -138,7 +138,8 @@ impl<M: Memory> Fleet<M> {
             });
         };
         let can_serve = |needs: &Needs| policy.endpoint(endpoint).can_serve(needs);
-        let Some(request) = queue.grant(now, permit, can_serve, expired) else {
+        let granted = queue.grant(now, permit, can_serve, expired);
+        let Some(request) = granted else {
             self.call_off(policy, permit);
             return false;
         };

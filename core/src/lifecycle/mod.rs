@@ -17,26 +17,26 @@
 //!
 //! | From | Input | To |
 //! |---|---|---|
-//! | Start | Start | Asking, Shaping, Queued, Racing, Settled |
-//! | Start | Abandon | Settled |
-//! | Asking | Rule | Shaping, Queued, Racing, Settled |
-//! | Asking | Wake | Asking, Shaping, Queued, Racing, Settled |
-//! | Asking | Abandon | Settled |
-//! | Shaping | Wake | Shaping, Queued, Racing, Settled |
-//! | Shaping | Abandon | Settled |
-//! | Queued | Dequeue | Queued, Racing, Settled |
-//! | Queued | Wake | Queued, Racing, Settled |
-//! | Queued | Abandon | Settled |
-//! | Racing | Attempt | Racing, BackingOff, Relaying, Settled |
-//! | Racing | Wake | Racing, BackingOff, Settled |
-//! | Racing | Abandon | Draining, Settled |
-//! | BackingOff | Wake | BackingOff, Racing, Settled |
-//! | BackingOff | Abandon | Settled |
-//! | Relaying | Attempt | Relaying, Settled |
-//! | Relaying | Wake | Relaying, Settled |
-//! | Relaying | Abandon | Draining, Settled |
-//! | Draining | Attempt | Draining, Settled |
-//! | Draining | Wake | Draining, Settled |
+//! | `Start` | Start | `Asking`, `Shaping`, `Queued`, `Racing`, `Settled` |
+//! | `Start` | Abandon | `Settled` |
+//! | `Asking` | Rule | `Shaping`, `Queued`, `Racing`, `Settled` |
+//! | `Asking` | Wake | `Asking`, `Shaping`, `Queued`, `Racing`, `Settled` |
+//! | `Asking` | Abandon | `Settled` |
+//! | `Shaping` | Wake | `Shaping`, `Queued`, `Racing`, `Settled` |
+//! | `Shaping` | Abandon | `Settled` |
+//! | `Queued` | Dequeue | `Queued`, `Racing`, `Settled` |
+//! | `Queued` | Wake | `Queued`, `Racing`, `Settled` |
+//! | `Queued` | Abandon | `Settled` |
+//! | `Racing` | Attempt | `Racing`, `BackingOff`, `Relaying`, `Settled` |
+//! | `Racing` | Wake | `Racing`, `BackingOff`, `Settled` |
+//! | `Racing` | Abandon | `Draining`, `Settled` |
+//! | `BackingOff` | Wake | `BackingOff`, `Racing`, `Settled` |
+//! | `BackingOff` | Abandon | `Settled` |
+//! | `Relaying` | Attempt | `Relaying`, `Settled` |
+//! | `Relaying` | Wake | `Relaying`, `Settled` |
+//! | `Relaying` | Abandon | `Draining`, `Settled` |
+//! | `Draining` | Attempt | `Draining`, `Settled` |
+//! | `Draining` | Wake | `Draining`, `Settled` |
 //!
 //! Whatever else is delivered changes nothing.
 //!

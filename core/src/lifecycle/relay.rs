@@ -48,7 +48,7 @@ impl Lifecycle {
         let verdict = AttemptVerdict::Success { latency };
         gate.fleet
             .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
-        if self.phase == Phase::Draining {
+        if self.gone {
             self.drained(turn);
         } else {
             self.finish(turn, End::Completed);

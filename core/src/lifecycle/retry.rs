@@ -9,7 +9,6 @@ use super::{Lifecycle, Phase, Refusal, Turn};
 use crate::dice::Purpose;
 use crate::fault::Fault;
 use crate::gate::{Acquired, Outlook, Withdrawal};
-use crate::id::{EndpointId, PoolId};
 use crate::memory::Memory;
 use crate::retry;
 use crate::time::{Instant, Nanos};
@@ -129,13 +128,9 @@ impl Lifecycle {
     }
 
     fn outlook<M: Memory>(&self, turn: &Turn<'_, M>, elsewhere: bool) -> Outlook {
-        let tried = if elsewhere { self.attempts.tried() } else { &[] };
-        self.outlook_of(turn, self.pool(turn), tried)
-    }
-
-    fn outlook_of<M: Memory>(&self, turn: &Turn<'_, M>, pool: PoolId, tried: &[EndpointId]) -> Outlook {
-        let (gate, needs) = (turn.gate, &self.request.needs);
-        gate.fleet.outlook(gate.policy(), pool, needs, tried, turn.now)
+        let gate = turn.gate;
+        let wish = self.wish(self.pool(turn), elsewhere);
+        gate.fleet.outlook(gate.policy(), wish, turn.now)
     }
 
     fn give_up<M: Memory>(&mut self, turn: &mut Turn<'_, M>, fault: Fault) {
@@ -145,9 +140,10 @@ impl Lifecycle {
 
     /// When the first pool of the route can be tried again; nothing to wait for if one could be tried now.
     fn comeback<M: Memory>(&self, turn: &Turn<'_, M>) -> Instant {
+        let gate = turn.gate;
         let mut earliest = Instant::FAR;
         for pool in &self.route(turn).pools {
-            match self.outlook_of(turn, *pool, &[]) {
+            match gate.fleet.outlook(gate.policy(), self.wish(*pool, false), turn.now) {
                 Outlook::Ready | Outlook::Full => return Instant::FAR,
                 Outlook::Until(until) => earliest = earliest.min(until),
                 Outlook::Never => {}

@@ -3,7 +3,7 @@
 use super::attempts::Attempt;
 use super::{Effect, Lifecycle, Phase, Refusal, Turn};
 use crate::dice::Purpose;
-use crate::gate::Acquired;
+use crate::gate::{Acquired, Wish};
 use crate::id::{AttemptId, PoolId};
 use crate::memory::Memory;
 use crate::queue::Permit;
@@ -44,12 +44,20 @@ impl Lifecycle {
 
     /// Wishes for an endpoint of `pool`; with `elsewhere`, for one that has not been tried.
     pub(super) fn acquire<M: Memory>(&self, turn: &mut Turn<'_, M>, pool: PoolId, elsewhere: bool) -> Acquired {
-        let tried = if elsewhere { self.attempts.tried() } else { &[] };
         let mut rng = self.dice.roll(Purpose::Balance, u32::from(self.outcome.attempts));
-        let needs = &self.request.needs;
         let gate = turn.gate;
+        let wish = self.wish(pool, elsewhere);
         gate.fleet
-            .acquire(gate.policy(), pool, needs, tried, turn.now, &mut rng, turn.effects)
+            .acquire(gate.policy(), wish, turn.now, &mut rng, turn.effects)
+    }
+
+    /// What it asks of `pool`; with `elsewhere`, of endpoints that have not been tried.
+    pub(super) fn wish(&self, pool: PoolId, elsewhere: bool) -> Wish<'_> {
+        Wish {
+            pool,
+            needs: &self.request.needs,
+            avoid: if elsewhere { self.attempts.tried() } else { &[] },
+        }
     }
 
     /// Launches an attempt where `permit` says.
@@ -91,13 +99,12 @@ impl Lifecycle {
             Refusal::TooLarge { .. } => 0,
             Refusal::NoEndpoint { .. } => 1,
             Refusal::QueueFull => 2,
+            Refusal::QueueTimeout | Refusal::Shed => 3,
             Refusal::Limited { .. }
-            | Refusal::QueueTimeout
-            | Refusal::Shed
             | Refusal::NoRoute
             | Refusal::OutOfAttempts { .. }
             | Refusal::Deadline
-            | Refusal::Unauthorized => 3,
+            | Refusal::Unauthorized => unreachable!("no pool says this"),
         };
         self.met = Some(match (self.met, refusal) {
             (Some(Refusal::NoEndpoint { until: one }), Refusal::NoEndpoint { until: other }) => Refusal::NoEndpoint {

@@ -153,7 +153,7 @@ impl Drop for Lifecycle {
     }
 }
 
-/// An assertion that fails while a panic unwinds would abort, and hide it.
+/// Whether a test is failing already.
 fn is_panicking() -> bool {
     #[cfg(feature = "std")]
     return std::thread::panicking();

@@ -17,7 +17,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
     pub(super) fn tell(&mut self, id: usize, input: Input) {
         let before = self.lives[id].lifecycle.phase();
         let was = self.lives[id].lifecycle.outcome().to_owned();
-        if self.lives[id].over {
+        if self.is_over(id) {
             let effects = self.take_note(id, input);
             assert!(effects.is_empty(), "effects after the end");
             return;
@@ -44,7 +44,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         {
             self.lives[id].ruled = Some(ruling);
         }
-        self.lives[id].has_queued = before == Phase::Queued;
+        self.lives[id].was = before;
         let effects = self.take_note(id, input);
         let after = self.lives[id].lifecycle.phase();
         self.follow(id, before, input, after, &effects);
@@ -198,8 +198,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
     }
 
     fn finish(&mut self, id: usize) {
-        assert!(!self.lives[id].over, "finished twice");
-        self.lives[id].over = true;
+        assert!(!self.is_over(id), "finished twice");
         self.lives[id].wake_at = Instant::FAR;
         self.open.retain(|open| *open != id);
     }
@@ -246,6 +245,10 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         if self.next_due().is_some_and(|due| due <= self.now) {
             self.let_due();
         }
+    }
+
+    pub(super) fn is_over(&self, id: usize) -> bool {
+        !self.open.contains(&id)
     }
 
     /// Whether the queue has said that a permit waits for this request.

@@ -29,23 +29,19 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         }
         let is_live = to != Phase::Settled;
         let request = *life.lifecycle.request();
-        if from == Phase::Start && input == Input::Start && is_live {
-            life.local = true;
-            self.ledger.reserve(self.gate.policy(), &request, Whose::Local);
-        }
         let gave_up = effects.iter().any(|effect| matches!(effect, Effect::Settle { .. }));
-        let life = &mut self.lives[id];
-        if from == Phase::Asking && gave_up && is_live {
-            life.fallen = true;
-            self.ledger.reserve(self.gate.policy(), &request, Whose::Fallen);
+        let charged = match (from, input) {
+            (Phase::Start, Input::Start) if is_live => Some(Whose::Local),
+            (Phase::Asking, _) if is_live && gave_up => Some(Whose::Fallen),
+            _ => None,
+        };
+        if let Some(whose) = charged {
+            life.charged.push(whose);
+            self.ledger.reserve(self.gate.policy(), &request, whose);
         }
         if !is_live {
-            let (local, fallen) = (life.local, life.fallen);
-            let lifecycle = &self.lives[id].lifecycle;
-            for (held, whose) in [(local, Whose::Local), (fallen, Whose::Fallen)] {
-                if held {
-                    self.ledger.settle(self.gate.policy(), lifecycle, whose);
-                }
+            for whose in std::mem::take(&mut self.lives[id].charged) {
+                self.ledger.settle(self.gate.policy(), &self.lives[id].lifecycle, whose);
             }
         }
     }
@@ -94,7 +90,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
             half.out.clear();
             half.trips = trips;
         }
-        if !life.has_queued {
+        if life.was != Phase::Queued {
             assert!(state.cooling_until <= self.now, "launched while it cools");
             assert!(
                 panics || state.ejected_until <= self.now,
@@ -247,7 +243,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
                     Circuit::Open { until, .. } => until <= self.now,
                     Circuit::HalfOpen { admitted, .. } => admitted < probes(&policy.pool(pool).breaker),
                 };
-                let healthy = panics || !state.ejected_until.is_far() && admits;
+                let healthy = panics || state.ejected_until <= self.now && admits;
                 let free = state.in_flight < most && healthy && state.cooling_until <= self.now;
                 assert!(
                     !free || !at.can_serve(&life.needs),
@@ -323,6 +319,15 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         assert!(self.open.is_empty(), "somebody is left");
         for state in &self.shown.endpoints {
             assert_eq!((state.in_flight, state.awaited), (0, false), "every_hold_released_once");
+            if let Circuit::HalfOpen {
+                admitted,
+                succeeded,
+                failed,
+                ..
+            } = state.circuit
+            {
+                assert_eq!(admitted, succeeded + failed, "every probe comes back");
+            }
         }
         assert!(
             self.shown.waiting.iter().all(|waiting| *waiting == 0),

@@ -26,7 +26,7 @@ use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Usage};
 
 use self::entropy::Entropy;
-use self::ledger::Ledger;
+use self::ledger::{Ledger, Whose};
 use self::plan::{MILLI, SECOND};
 
 /// What kind of worlds to draw; shares are in percent.
@@ -139,19 +139,17 @@ struct Life {
     deadline: Instant,
     /// Where it waits, and what it was told.
     waits: Option<PoolId>,
-    /// It waited before this step.
-    has_queued: bool,
+    /// Where it was before this step.
+    was: Phase,
     told: Option<Verdict>,
     asked: bool,
     ruled: Option<Ruling>,
     settled: u32,
-    /// Charged in this process, and on behalf of a store that did not answer.
-    local: bool,
-    fallen: bool,
+    /// What it holds of the limits that the ledger follows.
+    charged: Vec<Whose>,
     relayed: Option<AttemptId>,
     refused: bool,
     gone: bool,
-    over: bool,
 }
 
 /// What a route's requests have launched.
@@ -295,17 +293,15 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
             wake_at: Instant::FAR,
             deadline: Instant::FAR,
             waits: None,
-            has_queued: false,
+            was: Phase::Start,
             told: None,
             asked: false,
             ruled: None,
             settled: 0,
-            local: false,
-            fallen: false,
+            charged: Vec::new(),
             relayed: None,
             refused: false,
             gone: false,
-            over: false,
         });
         self.open.push(id);
         if let Some(route) = route {

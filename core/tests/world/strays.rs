@@ -68,7 +68,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
                 }
                 Input::Attempt { id: attempt, event }
             }
-            _ if self.lives[id].over => Input::Abandon,
+            _ if self.is_over(id) => Input::Abandon,
             _ => Input::Wake,
         }
     }

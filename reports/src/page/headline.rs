@@ -34,15 +34,22 @@ fn cost(summary: &Summary) -> String {
     let most = lost.iter().max_by(|a, b| a.0.total_cmp(&b.0));
     match (least, most) {
         (Some(least), Some(most)) if least.0 < most.0 => format!(
-            "{what} cost {} requests under “{}” and {} under “{}”.",
-            plain(least.0),
+            "{what} cost {} under “{}” and {} under “{}”.",
+            requests(least.0),
             least.1.name,
             plain(most.0),
             most.1.name
         ),
-        (Some(only), _) if only.0 > 0.0 => format!("{what} cost {} requests.", plain(only.0)),
+        (Some(only), _) if only.0 > 0.0 => format!("{what} cost {}.", requests(only.0)),
         (_, _) => format!("{what} cost no request."),
     }
+}
+
+/// `1 request`, `2 requests`.
+fn requests(count: f64) -> String {
+    let count = plain(count);
+    let s = if count == "1" { "" } else { "s" };
+    format!("{count} request{s}")
 }
 
 /// The faults in words: the only one by name, several by number.

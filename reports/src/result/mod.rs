@@ -22,7 +22,7 @@ pub use error::{ReadError, WriteError};
 pub use hgrm::{MalformedTable, Metric, NamedHistogram, PercentileRow, PercentileTable};
 pub use merge::merge;
 pub use rows::{EndpointSeriesRow, RequestRow, SeriesRow, TenantRow};
-pub use store::{File, Keep, is_ours, store};
+pub use store::{File, Keep, check_free, is_ours, store};
 pub use summary::{Cause, EndpointSummary, FaultWindow, Latency, Mode, RequestCounts, StrategySummary, Summary};
 
 /// Everything one run leaves behind: a summary, the rows behind it, and the latency distributions.

@@ -112,6 +112,24 @@ pub fn store(dir: &Path, files: &[File], keep: Keep) -> Result<Vec<PathBuf>, Wri
     Ok(paths)
 }
 
+/// Whether a result set can go into `dir` as far as what is there already goes, so that hours of work are not lost to it.
+///
+/// # Errors
+///
+/// When `dir` holds no result set and yet a file of one of its names, or cannot be read.
+pub fn check_free(dir: &Path) -> Result<(), WriteError> {
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    let old = ours_in(dir)?;
+    match old.first() {
+        Some(name) if !old.iter().any(|name| name == "summary.json") => {
+            Err(WriteError::Foreign { path: dir.join(name) })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Fills a new directory beside its place and renames it.
 fn create(dir: &Path, files: &[File]) -> Result<(), WriteError> {
     let parent = match dir.parent() {

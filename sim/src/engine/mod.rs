@@ -20,9 +20,9 @@ use tollgate_core::time::Instant;
 use tollgate_mock_llm::model::{AnyBackend, JobId, Output, WakeKey};
 
 pub use plan::{Delay, Network, Plan, PlanError};
+pub use queue::Events;
 
 use self::clients::CallState;
-use self::queue::Events;
 use self::slab::{Key, Slab};
 use self::store::Store;
 use self::wire::Parcel;

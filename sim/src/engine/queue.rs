@@ -9,8 +9,18 @@ use std::collections::{BinaryHeap, VecDeque};
 use tollgate_core::time::Instant;
 
 /// The event list.
+///
+/// ```
+/// use tollgate_core::time::Instant;
+/// use tollgate_sim::engine::Events;
+///
+/// let mut events = Events::new(1);
+/// events.push(Instant::from_nanos(5), "an answer");
+/// events.push_lane(0, Instant::from_nanos(3), "an arrival");
+/// assert_eq!(events.pop(), Some((Instant::from_nanos(3), "an arrival")));
+/// ```
 #[derive(Debug)]
-pub(crate) struct Events<E> {
+pub struct Events<E> {
     heap: BinaryHeap<Entry<E>>,
     /// The heap's top has been taken out, and its place is free for the next that goes in.
     hole: bool,
@@ -67,8 +77,9 @@ impl<E> Ord for Entry<E> {
 }
 
 impl<E: Copy> Events<E> {
-    /// An empty list with `lanes` lanes.
-    pub(crate) fn new(lanes: usize) -> Events<E> {
+    /// An empty list with `lanes` lanes, at most 32.
+    #[must_use]
+    pub fn new(lanes: usize) -> Events<E> {
         debug_assert!(lanes <= 32, "a bit for each lane");
         Events {
             heap: BinaryHeap::new(),
@@ -83,14 +94,14 @@ impl<E: Copy> Events<E> {
 
     /// Puts an event in.
     #[inline]
-    pub(crate) fn push(&mut self, at: Instant, event: E) {
+    pub fn push(&mut self, at: Instant, event: E) {
         let entry = self.entry(at, event);
         self.push_heap(entry);
     }
 
     /// Puts an event in that mostly comes in order with others of its lane.
     #[inline]
-    pub(crate) fn push_lane(&mut self, lane: usize, at: Instant, event: E) {
+    pub fn push_lane(&mut self, lane: usize, at: Instant, event: E) {
         let entry = self.entry(at, event);
         match self.lanes[lane].back() {
             Some(last) if entry.key < last.key => self.push_heap(entry),
@@ -108,7 +119,7 @@ impl<E: Copy> Events<E> {
 
     /// Takes the next event out.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<(Instant, E)> {
+    pub fn pop(&mut self) -> Option<(Instant, E)> {
         if self.hole {
             self.hole = false;
             self.heap.pop();
@@ -131,13 +142,14 @@ impl<E: Copy> Events<E> {
     }
 
     /// Events in `lane`.
+    #[must_use]
     #[inline]
-    pub(crate) fn lane_len(&self, lane: usize) -> usize {
+    pub fn lane_len(&self, lane: usize) -> usize {
         self.lanes[lane].len()
     }
 
     /// Forgets the events of `lane` that have lost their meaning.
-    pub(crate) fn retain_lane(&mut self, lane: usize, keep: impl Fn(&E) -> bool) {
+    pub fn retain_lane(&mut self, lane: usize, keep: impl Fn(&E) -> bool) {
         self.lanes[lane].retain(|entry| keep(&entry.event));
         self.find_first(lane);
     }

@@ -193,16 +193,18 @@ impl<O: Observer> Engine<'_, O> {
     /// Sends on what a backend has just said.
     fn collect(&mut self, backend: u16) {
         let mut outputs = std::mem::take(&mut self.outputs);
-        for (at, output) in outputs.iter().enumerate() {
+        let mut rest = outputs.as_slice();
+        while let Some((output, after)) = rest.split_first() {
             match *output {
                 Output::WakeAt { at, key } => self.events.push(at, Event::Backend { backend, key }),
                 Output::Progress { tag, event } => {
-                    if !is_implied(tag, event, outputs.get(at + 1)) {
+                    if !is_implied(tag, event, after.first()) {
                         self.say(tag, event);
                     }
                 }
                 Output::Sent { tag, sent } => self.catch_up(tag, sent.tokens),
             }
+            rest = after;
         }
         outputs.clear();
         self.outputs = outputs;

@@ -10,6 +10,6 @@ mod warmup;
 
 pub use coverage::{Coverage, Unmatched};
 pub use interval::t_interval;
-pub use prepare::{PrepareError, expected_requests, prepare};
+pub use prepare::{PrepareError, check, expected_requests, prepare};
 pub use run::{Comparison, Progress, Replicated, Strategy, compare};
 pub use summary::{Conditions, result_set};

@@ -13,7 +13,7 @@ pub(super) struct Moment {
 }
 
 /// How wide the sliding mean is, in bins.
-const WIDTH: usize = 10;
+const WIDTH: usize = 30;
 /// How far from before is still back.
 const NEAR: f64 = 0.10;
 

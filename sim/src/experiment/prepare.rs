@@ -55,6 +55,26 @@ pub fn prepare(
     policies: Vec<(String, Policy)>,
     samples: usize,
 ) -> Result<Vec<Strategy>, PrepareError> {
+    let mut strategies = plans(scenario, workload, policies, samples)?;
+    set_warmup(scenario, &mut strategies);
+    Ok(strategies)
+}
+
+/// Whether every policy can be run on the scenario. Nothing is run, not even to find a warm-up.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub fn check(scenario: &Scenario, workload: &Workload, policies: Vec<(String, Policy)>) -> Result<(), PrepareError> {
+    plans(scenario, workload, policies, 0).map(|_| ())
+}
+
+fn plans(
+    scenario: &Scenario,
+    workload: &Workload,
+    policies: Vec<(String, Policy)>,
+    samples: usize,
+) -> Result<Vec<Strategy>, PrepareError> {
     let named: Vec<(&str, &Policy)> = policies.iter().map(|(name, policy)| (name.as_str(), policy)).collect();
     scenario.bind(&named).map_err(PrepareError::Unbound)?;
     let mut strategies = Vec::with_capacity(policies.len());
@@ -67,7 +87,6 @@ pub fn prepare(
             .samples(samples);
         strategies.push(Strategy { name, plan });
     }
-    set_warmup(scenario, &mut strategies);
     Ok(strategies)
 }
 

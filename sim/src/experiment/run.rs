@@ -43,6 +43,13 @@ impl Comparison {
         self.strategies.first().map_or(0, |strategy| strategy.records.len())
     }
 
+    /// Whether no request of any strategy began after the warm-up, so that every figure is undefined.
+    #[must_use]
+    pub fn is_uncounted(&self) -> bool {
+        let mut records = self.strategies.iter().flat_map(|strategy| &strategy.records);
+        records.all(|record| record.counts.offered == 0)
+    }
+
     /// Requests simulated.
     #[must_use]
     pub fn requests(&self) -> u64 {

@@ -84,8 +84,9 @@ impl Default for Bin {
     }
 }
 
-/// Most bins; twice as wide beyond.
-const MOST: usize = 10_000;
+/// Most bins; twice as wide beyond. A run of half an hour has bins of a second, and no run fills more than half a megabyte
+/// with the bins of eight endpoints.
+const MOST: usize = 1_800;
 /// Most endpoints that have bins of their own.
 const MOST_ENDPOINTS: usize = 32;
 

@@ -73,7 +73,7 @@ pub(super) fn read(table: &Section<'_>, folder: &Folder<'_>) -> WorkloadSpec {
             let place = table.place(&error.field);
             table
                 .report()
-                .error(place, error.to_string(), "not possible", None::<&str>);
+                .error(place, error.to_string(), "not possible", Some(error.help()));
         }
     }
     workload

@@ -27,6 +27,8 @@ pub enum TraceCause {
     Io(io::Error),
     /// It is a directory.
     Directory,
+    /// A pipe or a device: it cannot be read twice, and may never end.
+    NotAFile,
     /// It has no byte.
     EmptyFile,
     /// It has a header and nothing else, or nothing before the time asked for.
@@ -161,6 +163,7 @@ impl TraceError {
         match &self.0.cause {
             TraceCause::Io(_) => "check the path and the permissions".to_owned(),
             TraceCause::Directory => "name a file in it".to_owned(),
+            TraceCause::NotAFile => "write what it says into a file, and name that".to_owned(),
             TraceCause::EmptyFile => "the file is empty: was the download or the export cut off?".to_owned(),
             TraceCause::NoRows => "a trace needs at least one call".to_owned(),
             TraceCause::NotUtf8 => "convert the file to UTF-8; a compressed file must be unpacked first".to_owned(),
@@ -203,6 +206,7 @@ impl fmt::Display for TraceCause {
         match self {
             TraceCause::Io(error) => error.fmt(f),
             TraceCause::Directory => f.write_str("this is a directory, not a file"),
+            TraceCause::NotAFile => f.write_str("this is a pipe or a device, not a file"),
             TraceCause::EmptyFile => f.write_str("nothing in it"),
             TraceCause::NoRows => f.write_str("no call in it"),
             TraceCause::NotUtf8 => f.write_str("not UTF-8 text"),
@@ -246,7 +250,7 @@ impl fmt::Display for TraceError {
         if let Some(text) = self.text() {
             write!(f, "{text:?}: ")?;
         }
-        write!(f, "{}\nhelp: {}", self.cause(), self.help())
+        write!(f, "{}\n  = help: {}", self.cause(), self.help())
     }
 }
 
@@ -255,6 +259,7 @@ impl Error for TraceError {
         match &self.0.cause {
             TraceCause::Io(error) => Some(error),
             TraceCause::Directory
+            | TraceCause::NotAFile
             | TraceCause::EmptyFile
             | TraceCause::NoRows
             | TraceCause::NotUtf8

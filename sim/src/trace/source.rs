@@ -58,8 +58,13 @@ impl Source {
     pub(crate) fn open(file: &Path, format: &Format, names: &mut Dictionary) -> Result<(Source, Format), TraceError> {
         let fail = |cause| TraceError::of_file(file, cause);
         let io = |error| fail(TraceCause::Io(error));
-        if file.is_dir() {
+        // Looked at before it is opened: opening a pipe waits for whoever writes to it.
+        let kind = std::fs::metadata(file).map_err(io)?.file_type();
+        if kind.is_dir() {
             return Err(fail(TraceCause::Directory));
+        }
+        if !kind.is_file() {
+            return Err(fail(TraceCause::NotAFile));
         }
         let mut handle = File::open(file).map_err(io)?;
         let mut start = Vec::new();
@@ -67,6 +72,9 @@ impl Source {
         handle.rewind().map_err(io)?;
         if start.is_empty() {
             return Err(fail(TraceCause::EmptyFile));
+        }
+        if start.contains(&0) {
+            return Err(fail(TraceCause::NotUtf8));
         }
         let is_json = start.trim_ascii_start().first() == Some(&b'{');
         if is_json && matches!(format, Format::Auto | Format::Mooncake) {

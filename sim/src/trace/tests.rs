@@ -282,11 +282,11 @@ fn bad_lines_are_named() {
         ("time,prompt,output\n".to_owned(), "no call in it"),
         (
             format!("{ours}2,10"),
-            "bad.csv:3: 2 fields where the header has 3\nhelp: if this is the last line, the file was cut off",
+            "bad.csv:3: 2 fields where the header has 3\n  = help: if this is the last line, the file was cut off",
         ),
         (
             format!("{ours}2,10,20,30\n"),
-            "4 fields where the header has 3\nhelp: quote fields",
+            "4 fields where the header has 3\n  = help: quote fields",
         ),
         (
             format!("{ours}2,ten,20\n"),
@@ -351,7 +351,7 @@ fn a_missing_column_names_the_nearest() {
     };
     let error = Trace::load(&file, &options).expect_err("misspelt").to_string();
     assert!(
-        error.contains("no column \"timestamp\"\nhelp: did you mean \"timestmp\"?"),
+        error.contains("no column \"timestamp\"\n  = help: did you mean \"timestmp\"?"),
         "{error}"
     );
 }

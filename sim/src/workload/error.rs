@@ -65,12 +65,43 @@ pub enum Cause {
     NotOpen,
 }
 
+impl WorkloadError {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match &self.cause {
+            Cause::NotFinite => "write a number".to_owned(),
+            Cause::OutOfRange { least, most, .. } => {
+                format!("write a number from {} to {}", shown(*least), shown(*most))
+            }
+            Cause::Empty => "write one, or leave the key out".to_owned(),
+            Cause::TooMany { most, .. } => format!("keep {most} of them"),
+            Cause::UnequalLengths { .. } => "write as many of the one as of the other".to_owned(),
+            Cause::NothingArrives => "write a rate above 0".to_owned(),
+            Cause::Duplicate { .. } => "rename one of them".to_owned(),
+            Cause::NotIncreasing => "begin at \"0s\" and put the steps in order".to_owned(),
+            Cause::TooManySwitches { .. } => "lengthen the holds, or raise the rates".to_owned(),
+            Cause::NotOpen => "choose another process".to_owned(),
+        }
+    }
+}
+
+/// A number as people write it, also where it is very large or very small.
+fn shown(value: f64) -> String {
+    if value == 0.0 || (1e-4..1e7).contains(&value.abs()) {
+        format!("{value}")
+    } else {
+        format!("{value:e}")
+    }
+}
+
 impl fmt::Display for WorkloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = &self.field;
         match &self.cause {
             Cause::NotFinite => write!(f, "`{field}` must be a finite number"),
             Cause::OutOfRange { value, least, most } => {
+                let (value, least, most) = (shown(*value), shown(*least), shown(*most));
                 write!(f, "`{field}` is {value}, but must lie between {least} and {most}")
             }
             Cause::Empty => write!(f, "`{field}` is empty; it needs at least one element"),

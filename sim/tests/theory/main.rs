@@ -23,6 +23,7 @@
 
 mod case;
 mod models;
+mod readings;
 mod setup;
 mod storms;
 mod watch;
@@ -103,7 +104,7 @@ fn judge(group: &Group) -> Vec<Measured> {
     let mut rows: Vec<Measured> = group
         .readings
         .iter()
-        .map(|(way, case)| Measured::new(case, way, models::measure(case, way, &run), length))
+        .map(|(way, case)| Measured::new(case, way, readings::measure(case, way, &run), length))
         .collect();
     if rows.iter().any(|row| !row.holds && row.may_miss) {
         let again: Vec<_> = (first + 1..first + 4).map(|seed| group.setup.run(seed)).collect();
@@ -111,7 +112,7 @@ fn judge(group: &Group) -> Vec<Measured> {
             if !row.holds && row.may_miss {
                 let others = again
                     .iter()
-                    .map(|run| Measured::new(case, way, models::measure(case, way, run), length));
+                    .map(|run| Measured::new(case, way, readings::measure(case, way, run), length));
                 row.rerun(&others.collect::<Vec<_>>());
             }
         }

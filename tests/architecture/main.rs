@@ -2,12 +2,14 @@
 //!
 //! `ARCHITECTURE.md` says why each of them holds. Where one fails, the message says what to do instead.
 
+mod repository;
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use serde_json::Value;
+use self::repository::{crate_folder, files, linked, packages, root, rust_files, source};
+use self::text::{code, has_test, laws_of, modules_named};
 
 /// Who may know whom, for what is built (`normal` dependencies). Tests may know more, but for the two crates below.
 const MAY_KNOW: [(&str, &[&str]); 7] = [
@@ -198,8 +200,9 @@ fn the_proxy_decides_nothing() {
                 ));
             }
         }
-        let text: String = code(&source(&path)).map(|(_, line)| format!("{line}\n")).collect();
-        for module in modules_named(&text, "tollgate_core::") {
+        let text = source(&path);
+        let lines: Vec<&str> = code(&text).map(|(_, line)| line).collect();
+        for module in modules_named(&lines.join("\n"), "tollgate_core::") {
             if !PROXY_MAY_NAME.contains(&module.as_str()) {
                 wrong.add(format_args!("{path} names tollgate_core::{module}"));
             }
@@ -312,11 +315,10 @@ fn every_law_names_its_test() {
                 wrong.add(format_args!("{path}:{number} names no test for: {law}"));
             }
             for name in names {
-                let signature = format!("fn {name}(");
-                let has_it = |file: &&String| file.starts_with(crate_folder) && source(file).contains(&signature);
-                if !files.iter().any(|file| has_it(&file)) {
+                let is_here = |file: &&String| file.starts_with(crate_folder);
+                if !files.iter().filter(is_here).any(|file| has_test(&source(file), name)) {
                     wrong.add(format_args!(
-                        "{path}:{number}: there is no `{signature})` in {crate_folder}"
+                        "{path}:{number}: there is no test `{name}` in {crate_folder}"
                     ));
                 }
             }
@@ -346,12 +348,9 @@ fn the_documents_name_what_exists() {
         for (number, line) in text.lines().enumerate() {
             is_code ^= line.starts_with("```");
             for word in line.split('`').skip(1).step_by(2).filter(|_| !is_code) {
-                let is_path =
-                    word.contains('/') && !word.contains([' ', ':', '<', '*', '$', '{']) && !word.starts_with("../")
-                        || word.ends_with(".rs")
-                        || word.ends_with(".md");
-                let is_output = word.starts_with("target/");
-                if is_path && !is_output && !word.starts_with('/') && !root().join(word).exists() {
+                let is_path = word.contains('/') && !word.contains([' ', ':', '<', '*', '$', '{']);
+                let is_elsewhere = ["target/", "../", "/"].iter().any(|start| word.starts_with(start));
+                if is_path && !is_elsewhere && !root().join(word).exists() {
                     wrong.add(format_args!("{document}:{} names `{word}`", number + 1));
                 }
             }
@@ -381,154 +380,4 @@ impl Wrong {
     fn check(self) {
         assert!(self.found.is_empty(), "{}\n{}", self.rule, self.found);
     }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn source(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Every file of the repository but what is hidden or built, relative to the root, in order.
-fn files() -> Vec<String> {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(root().join(&folder)).expect("a folder of the repository") {
-            let entry = entry.expect("an entry of a folder that is not changing");
-            let name = entry.file_name().into_string().expect("names are plain");
-            let is_ours = name == ".ci" || !name.starts_with('.') && name != "target";
-            let path = folder.join(&name);
-            if entry.file_type().expect("it has one").is_dir() {
-                if is_ours {
-                    folders.push(path);
-                }
-            } else if is_ours {
-                found.push(path.to_str().expect("names are plain").replace('\\', "/"));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn rust_files() -> Vec<String> {
-    let mut found = files();
-    found.retain(|path| Path::new(path).extension().is_some_and(|ending| ending == "rs"));
-    found
-}
-
-/// The lines that are not comments, with their numbers.
-fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let numbered = text.lines().enumerate().map(|(at, line)| (at + 1, line));
-    numbered.filter(|(_, line)| !line.trim_start().starts_with("//"))
-}
-
-/// The folder of the crate that `path` belongs to; empty for the root package.
-fn crate_folder(path: &str) -> &str {
-    let first = path.split_inclusive('/').next().unwrap_or_default();
-    if root().join(first).join("Cargo.toml").exists() && first.ends_with('/') {
-        first
-    } else {
-        ""
-    }
-}
-
-/// The rows of tables of laws in module docs: line, law, and what proves it.
-fn laws_of(text: &str) -> Vec<(usize, String, String)> {
-    let mut rows = Vec::new();
-    let mut is_table = false;
-    for (at, line) in text.lines().enumerate() {
-        let Some(row) = line.strip_prefix("//! |") else {
-            is_table = false;
-            continue;
-        };
-        if row.trim_start().starts_with("Law |") {
-            is_table = true;
-        } else if is_table && !row.starts_with("---") {
-            let (law, proof) = row.trim().trim_end_matches('|').rsplit_once('|').unwrap_or((row, ""));
-            rows.push((at + 1, law.trim().to_owned(), proof.trim().to_owned()));
-        }
-    }
-    rows
-}
-
-/// The modules of `prefix` that `text` names, through one level of braces.
-fn modules_named(text: &str, prefix: &str) -> BTreeSet<String> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut named = BTreeSet::new();
-    for after in text.split(prefix).skip(1) {
-        let Some(group) = after.strip_prefix('{') else {
-            named.insert(after.chars().take_while(|c| is_word(*c)).collect());
-            continue;
-        };
-        let (mut depth, mut starts) = (1, true);
-        for (at, c) in group.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 {
-                break;
-            }
-            if depth == 1 && starts && is_word(c) {
-                named.insert(group[at..].chars().take_while(|c| is_word(*c)).collect());
-                starts = false;
-            }
-            starts |= depth == 1 && c == ',';
-        }
-    }
-    named
-}
-
-/// Each crate of the workspace, and which crates it depends on in which way.
-fn packages() -> BTreeMap<String, Vec<(String, String)>> {
-    let text = cargo(&["metadata", "--no-deps", "--format-version", "1", "--offline"]);
-    let metadata: Value = serde_json::from_str(&text).expect("cargo writes JSON");
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let word = |value: &Value| value.as_str().unwrap_or("normal").to_owned();
-    let dependencies = |package: &Value| {
-        let all = list(&package["dependencies"]);
-        all.iter()
-            .map(|each| (word(&each["name"]), word(&each["kind"])))
-            .collect()
-    };
-    let packages = list(&metadata["packages"]);
-    packages
-        .iter()
-        .map(|package| (word(&package["name"]), dependencies(package)))
-        .collect()
-}
-
-/// The crates that are linked into `package` alone, itself among them.
-fn linked(package: &str, features: &[&str]) -> BTreeSet<String> {
-    let mut args = vec![
-        "tree",
-        "--offline",
-        "--edges",
-        "normal",
-        "--prefix",
-        "none",
-        "--package",
-        package,
-    ];
-    args.extend(features);
-    let text = cargo(&args);
-    let names = text.lines().filter_map(|line| line.split(' ').next());
-    names.filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect()
-}
-
-fn cargo(args: &[&str]) -> String {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(args)
-        .current_dir(root())
-        .output()
-        .expect("cargo runs these tests, so it is there");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cargo {}: {said}", args.join(" "));
-    String::from_utf8(output.stdout).expect("cargo writes UTF-8")
 }
