@@ -135,19 +135,10 @@ impl<M: Memory> EndpointState<M> {
         })
     }
 
-    /// Takes a permit if one is free that nobody else waits for; else leaves word that somebody does.
-    pub(super) fn take_or_wait(&self) -> bool {
-        self.permits.update(|permits| {
-            let free = permits.in_flight < self.most && !permits.waiting;
-            permits.in_flight += u32::from(free);
-            permits.waiting |= !free;
-            free
-        })
-    }
-
-    /// Leaves word that somebody waits.
-    pub(super) fn mark_waiting(&self) {
-        self.permits.update(|permits| permits.waiting = true);
+    /// Leaves word that somebody waits; whether anybody had before.
+    pub(super) fn mark_waiting(&self) -> bool {
+        self.permits
+            .update(|permits| core::mem::replace(&mut permits.waiting, true))
     }
 
     /// Gives a permit back, unless somebody waits for it: then it stays out, to be handed over.
@@ -162,14 +153,6 @@ impl<M: Memory> EndpointState<M> {
     /// Gives a permit back although somebody may wait for it: nobody who does can use it now.
     pub(super) fn put_back(&self) {
         self.permits.update(|permits| permits.in_flight -= 1);
-    }
-
-    /// Gives a permit back, and leaves word that somebody waits.
-    pub(super) fn put_back_and_wait(&self) {
-        self.permits.update(|permits| {
-            permits.in_flight -= 1;
-            permits.waiting = true;
-        });
     }
 
     /// Whether its health lets an attempt through; the breaker is its pool's, and is seldom asked for.

@@ -9,7 +9,9 @@
 //! |---|---|
 //! | Attempts in flight on an endpoint are the open attempts on it, after every step. | `every_hold_released_once` |
 //! | Whoever waits is admitted once a permit that it can use is free. | `no_wakeup_lost` |
+//! | Half-open, an endpoint has no more probes out or judged than the policy says, and each comes back. | `probes_are_bounded` |
 //! | Below the panic threshold health is ignored; a Retry-After is not. | `panic_ignores_health` |
+//! | However often the gate is woken, wishes to be woken do not multiply. | `wishes_do_not_pile_up` |
 //! | A gate for one thread and one for many decide alike. | `local_equals_shared` |
 
 mod budgets;

@@ -2,7 +2,8 @@
 //!
 //! The permit word has a waiting bit: somebody waits whom this endpoint could serve. It is set and cleared under the
 //! queue's lock; a permit that comes back to a word with the bit set stays out and is handed over under the lock.
-//! No permit can therefore come back unseen between a waiter's last look and its entry into the queue,
+//! It is set before the waiter's last look at the endpoint, so that neither a permit nor a half-open breaker's probe
+//! can come back unseen between that look and the entry into the queue;
 //! nobody who has just arrived overtakes those who wait, and nobody is kept from an endpoint that no waiter can use.
 //!
 //! An endpoint that comes back by itself (a breaker is due for a probe, a Retry-After has passed) is handed out by
@@ -44,18 +45,17 @@ impl<M: Memory> Fleet<M> {
                 if !policy.endpoint(endpoint).can_serve(&waiter.needs) {
                     continue;
                 }
+                // Marked before it is looked at: whatever comes back after the look finds the mark.
                 let at = &self.endpoints[endpoint.index()];
-                if !self.may_serve(policy, endpoint, now) {
-                    at.mark_waiting();
-                } else if at.take_or_wait() {
-                    match self.admit(policy, endpoint, self.panics(pool, policy), now) {
-                        Some(permit) => {
-                            self.unmark(policy, pool, queue);
-                            return Entry::Admitted(permit);
-                        }
-                        None => at.put_back_and_wait(),
-                    }
+                let others_wait = at.mark_waiting();
+                if others_wait || !self.may_serve(policy, endpoint, now) || !at.take_for_waiter() {
+                    continue;
                 }
+                if let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now) {
+                    self.unmark(policy, pool, queue);
+                    return Entry::Admitted(permit);
+                }
+                at.put_back();
             }
             queue.push(waiter).map_or(Entry::Full, Entry::Waits)
         })
