@@ -50,7 +50,7 @@ pub(crate) fn policy(path: &str) -> Option<&'static str> {
 
 /// The text of a shipped policy, by its bare name: a path means a file, and nothing else when the file is gone.
 pub(crate) fn policy_by_name(name: &str) -> Option<&'static str> {
-    let is_bare = !name.contains(['/', '\\']) && !Path::new(name).extension().is_some_and(|ending| ending == "toml");
+    let is_bare = !name.contains(['/', '\\']) && Path::new(name).extension().is_none_or(|ending| ending != "toml");
     policy(name).filter(|_| is_bare)
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use tollgate_core::id::RouteId;
 use tollgate_core::policy::{Facts, Policy};
 
 use crate::trace::Trace;
@@ -98,7 +99,7 @@ impl<'a> Coverage<'a> {
         };
         let class = self.policy.classify(0, &facts);
         self.tenants.insert(known);
-        self.routes.extend(class.route.map(|route| route.index()));
+        self.routes.extend(class.route.map(RouteId::index));
         self.limits
             .extend((0..class.charges.len()).map(|at| class.charges.at(at).0.index()));
     }

@@ -72,6 +72,10 @@ pub struct Progress {
 /// Runs `replications` of every strategy on `threads` threads.
 ///
 /// If it is stopped, the replications that are complete for every strategy are kept.
+///
+/// # Panics
+///
+/// If a run panics.
 #[must_use]
 pub fn compare(strategies: &[Strategy], replications: u32, threads: usize, progress: &Progress) -> Comparison {
     let n = strategies.len();

@@ -1,9 +1,6 @@
 //! `simulate`: what it writes and prints, from anywhere, whole or not at all.
-#![cfg(unix)]
 
-mod cli;
-
-use cli::{POLICY, Place, SCENARIO};
+use crate::place::{POLICY, Place, SCENARIO};
 
 fn small() -> Place {
     let place = Place::new();
@@ -52,7 +49,7 @@ fn output_fits_the_width() {
     for columns in [60, 80, 100] {
         let mut command = place.command(&["simulate", "outage", "--replications", "1"]);
         command.env("COLUMNS", columns.to_string());
-        let run = cli::Run::of(command).good();
+        let run = crate::place::Run::of(command).good();
         let widest = run.stdout.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(columns), "{columns}:\n{}", run.stdout);
     }
@@ -144,7 +141,7 @@ fn another_seed_gives_other_results() {
 #[test]
 fn shipped_names_work_in_an_empty_directory() {
     let place = Place::empty();
-    std::fs::copy(cli::TOLLGATE, place.path("installed")).expect("it can be copied");
+    std::fs::copy(crate::place::TOLLGATE, place.path("installed")).expect("it can be copied");
     let line = "./installed simulate outage --replications 1 --policy peak-ewma --policy failover --out out";
     let run = place.shell(line).good();
     assert!(
@@ -218,10 +215,9 @@ fn bare_name_is_a_shipped_policy() {
 #[test]
 fn trace_is_replayed() {
     let place = Place::new();
-    let rows: String = (0..600)
-        .map(|row| format!("{},{},{}\n", f64::from(row) / 10.0, 100 + row, 10))
-        .collect();
-    place.write("t.csv", format!("time,prompt,output\n{rows}"));
+    let rows = (0..600).map(|row| format!("{},{},10", f64::from(row) / 10.0, 100 + row));
+    let lines: Vec<String> = std::iter::once("time,prompt,output".to_owned()).chain(rows).collect();
+    place.write("t.csv", lines.join("\n"));
     let args = ["simulate", "small.toml", "--trace", "t.csv", "--out", "out", "--json"];
     let run = place.run(&args).good();
     let summary: serde_json::Value = serde_json::from_str(&run.stdout).expect("it is JSON");

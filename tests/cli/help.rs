@@ -1,11 +1,8 @@
 //! Help texts are read before anything else, so they are part of what is reviewed.
-#![cfg(unix)]
-
-mod cli;
 
 use std::fmt::Write as _;
 
-use cli::Place;
+use crate::place::Place;
 
 const COMMANDS: [&[&str]; 9] = [
     &[],

@@ -1,9 +1,6 @@
 //! Every bad input ends with status 2, a place and a remedy, and leaves nothing behind.
-#![cfg(unix)]
 
-mod cli;
-
-use cli::{POLICY, Place, SCENARIO};
+use crate::place::{POLICY, Place, SCENARIO};
 
 /// `simulate` of this scenario, and `check` of it, say the same.
 #[track_caller]
@@ -203,8 +200,7 @@ fn limit_that_can_never_admit() {
             &["--> policies/plain.toml:16:", "expected"],
         );
     }
-    let limit =
-        "\n[[limit]]\nname = \"none\"\nalgorithm = \"permits\"\nunit = \"in-flight\"\nbounds = { initial = 0 }\n";
+    let limit = "\n[[limit]]\nname = \"none\"\nalgorithm = \"permits\"\nunit = \"in-flight\"\nmax_in_flight = 0\n";
     policy(&format!("{POLICY}{limit}"), &["--> policies/plain.toml:", "error"]);
 }
 
@@ -439,7 +435,7 @@ fn out_that_cannot_be_written() {
 #[test]
 fn out_that_is_somebody_elses() {
     let place = Place::new();
-    place.write("small.toml", cli::long_scenario());
+    place.write("small.toml", crate::place::long_scenario());
     place.write("out/report.html", "mine");
     let run = place.run(&["simulate", "small.toml", "--out", "out"]);
     run.bad(2, &["report.html is in the way", "--out"]);

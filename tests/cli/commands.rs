@@ -1,9 +1,6 @@
 //! `check`, `report`, `scenarios`, `new` and `trace`.
-#![cfg(unix)]
 
-mod cli;
-
-use cli::{POLICY, Place, Run};
+use crate::place::{POLICY, Place, Run};
 
 const TRACE: &str =
     "time,prompt,output,tenant,model\n0,10,10,acme,gpt-large\n1,20,10,acme,gpt-large\n3,30,40,zeta,gpt-large\n";
@@ -108,7 +105,7 @@ pools = ["chat"]
 #[test]
 fn check_simulates_nothing() {
     let place = Place::new();
-    let text = cli::SCENARIO
+    let text = crate::place::SCENARIO
         .replace("\"1m\"", "\"20000h\"")
         .replace("\"5s\"", "\"auto\"");
     place.write("small.toml", text);
@@ -334,7 +331,7 @@ fn large_trace() {
     let json: serde_json::Value = serde_json::from_str(&run.stdout).expect("it is JSON");
     assert_eq!(json["calls"], rows);
     place.run(&["trace", "import", "t.csv"]).good();
-    let text = cli::SCENARIO
+    let text = crate::place::SCENARIO
         .replace("duration = \"1m\"", "duration = \"10h\"")
         .replace("mean = \"100ms\"", "mean = \"1ms\"");
     place.write("small.toml", text);

@@ -1,12 +1,9 @@
 //! Ctrl-C: what is complete is kept, and only that.
-#![cfg(unix)]
-
-mod cli;
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use cli::{Place, Run};
+use crate::place::{Place, Run};
 
 fn interrupt(child: &Child) {
     let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
@@ -15,7 +12,7 @@ fn interrupt(child: &Child) {
 
 /// A scenario whose replications take about a tenth of a second, of which there are thousands.
 fn short_replications(place: &Place) {
-    let text = cli::SCENARIO
+    let text = crate::place::SCENARIO
         .replace("\"1m\"", "\"1h\"")
         .replace("replications = 2", "replications = 10000");
     place.write("small.toml", text);
@@ -58,7 +55,10 @@ fn complete_replications_are_kept() {
 #[test]
 fn nothing_complete_is_nothing_written() {
     let place = Place::new();
-    place.write("small.toml", cli::long_scenario().replace("\"20h\"", "\"2000h\""));
+    place.write(
+        "small.toml",
+        crate::place::long_scenario().replace("\"20h\"", "\"2000h\""),
+    );
     let before = place.files("");
     let child = place
         .command(&["simulate", "small.toml", "--out", "out"])
@@ -85,7 +85,10 @@ fn old_set_outlives_an_interruption() {
     let place = Place::new();
     place.run(&["simulate", "small.toml", "--out", "out"]).good();
     let before = place.read("out/summary.json");
-    place.write("small.toml", cli::long_scenario().replace("\"20h\"", "\"2000h\""));
+    place.write(
+        "small.toml",
+        crate::place::long_scenario().replace("\"20h\"", "\"2000h\""),
+    );
     let child = place
         .command(&["simulate", "small.toml", "--out", "out"])
         .spawn()

@@ -1,0 +1,9 @@
+//! The built command, run as people run it.
+#![cfg(unix)]
+
+mod bad_input;
+mod commands;
+mod help;
+mod interrupt;
+mod place;
+mod simulate;
