@@ -128,7 +128,7 @@ pub(crate) enum TraceCommand {
     /// Convert a trace to tollgate's own CSV
     ///
     /// Its columns are time (in seconds from the first request), prompt and output (in tokens), and, where FILE has them,
-    /// tenant, model, max_tokens and stream.
+    /// tenant, model, `max_tokens` and stream.
     #[command(after_help = "Examples:\n  \
         tollgate trace import BurstGPT_1.csv --out burst.csv\n  \
         tollgate trace import log.csv --sort --format csv --columns time=ts,prompt=in,output=out")]
@@ -165,7 +165,7 @@ pub(crate) struct Reading {
     /// How the trace is written; `csv` is anyone's log, with --columns
     #[arg(long, default_value = "auto", value_parser = FORMATS)]
     pub(crate) format: String,
-    /// With --format csv: which columns are what, such as time=ts,prompt=input,output=answer,tenant=user
+    /// With --format csv: which columns are what, such as `time=ts,prompt=in,output=out,tenant=user`
     #[arg(long, value_name = "KEY=COLUMN,..")]
     pub(crate) columns: Option<String>,
     /// Put rows that are out of order in order, instead of refusing them

@@ -193,7 +193,10 @@ fn places_are_lines_and_columns() {
 
 /// Files as large as they may be, each of many small wrongs: none of them takes long.
 #[test]
-#[expect(clippy::disallowed_types, reason = "the test measures how long reading takes; nothing is decided by it")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "the test measures how long reading takes; nothing is decided by it"
+)]
 fn the_worst_files_are_told_quickly() {
     let unknown = (0..300_000).fold(String::new(), |text, at| text + &format!("k{at} = 1\n"));
     let nested = "[[route]]\npools = [\"x\"]\n".repeat(1_000);

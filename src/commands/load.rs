@@ -59,8 +59,8 @@ pub(crate) fn shipped(shipped: &shipped::Shipped) -> Source {
 
 fn find(named: &str, shipped: Option<&'static str>, what: &str) -> Result<Source, Failure> {
     let path = Path::new(named);
-    let kind = std::fs::metadata(path).map(|meta| meta.file_type());
-    let error = match (kind, shipped) {
+    let there = std::fs::metadata(path).map(|meta| meta.file_type());
+    let error = match (there, shipped) {
         (Ok(kind), _) if kind.is_file() => return read(named, path),
         (Err(error), _) if error.kind() != ErrorKind::NotFound => return Err(unreadable(named, &error)),
         (_, Some(text)) => {
@@ -101,9 +101,9 @@ fn read(named: &str, path: &Path) -> Result<Source, Failure> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..valid];
-        let before = String::from_utf8_lossy(before);
-        let (line, last) = before.split('\n').enumerate().last().unwrap_or_default();
-        let (line, column) = (line + 1, last.chars().count() + 1);
+        let line = String::from_utf8_lossy(before).matches('\n').count() + 1;
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
         Failure::wrong(format!(
             "this is not UTF-8 text\n --> {named}:{line}:{column}\n  = help: save the file as UTF-8"
         ))
@@ -181,12 +181,11 @@ pub(crate) fn read_strategies(source: &Source, scenario: &Scenario) -> Result<Ve
     }
 }
 
+/// Things by the name of their strategy.
+pub(crate) type Named<T> = Vec<(String, T)>;
+
 /// Candidates as strategies are made of them, and where they come from.
-#[expect(
-    clippy::type_complexity,
-    reason = "two lists of pairs, taken apart where it is called"
-)]
-pub(crate) fn apart(candidates: Vec<Candidate>) -> (Vec<(String, Policy)>, Vec<(String, Source)>) {
+pub(crate) fn apart(candidates: Vec<Candidate>) -> (Named<Policy>, Named<Source>) {
     let apart = candidates.into_iter().map(
         |Candidate {
              strategy,

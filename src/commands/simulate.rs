@@ -128,8 +128,7 @@ fn simulate(
     text.push_str(&term::wrapped(&page::headline(&set.summary), width, 0));
     text.push_str("\n\n");
     text.push_str(&term::wrapped(&closing, width, 0));
-    let report = out.join("report.html");
-    term::print(&format!("{text}\nreport: {}", report.display()))
+    term::print(&format!("{text}\nreport: {}", out.join("report.html").display()))
 }
 
 /// Runs everything, with progress; the first Ctrl-C stops and keeps what is complete, the second ends the process.
@@ -190,16 +189,8 @@ fn candidates(args: &Simulate, source: &Source, scenario: &Scenario) -> Result<V
 }
 
 fn trace_name(arrivals: &ArrivalSpec) -> Option<String> {
-    match arrivals {
-        ArrivalSpec::Trace(trace) => trace.file.file_name().map(|name| name.to_string_lossy().into_owned()),
-        ArrivalSpec::Deterministic { .. }
-        | ArrivalSpec::Poisson { .. }
-        | ArrivalSpec::Gamma { .. }
-        | ArrivalSpec::Weibull { .. }
-        | ArrivalSpec::Mmpp { .. }
-        | ArrivalSpec::Hawkes { .. }
-        | ArrivalSpec::Schedule { .. }
-        | ArrivalSpec::Diurnal { .. }
-        | ArrivalSpec::Closed(_) => None,
-    }
+    let ArrivalSpec::Trace(trace) = arrivals else {
+        return None;
+    };
+    trace.file.file_name().map(|name| name.to_string_lossy().into_owned())
 }

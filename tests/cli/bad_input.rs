@@ -185,8 +185,7 @@ fn limit_that_can_never_admit() {
             &["--> policies/plain.toml:16:", "expected"],
         );
     }
-    let limit =
-        "\n[[limit]]\nname = \"none\"\nalgorithm = \"permits\"\nunit = \"in-flight\"\nbounds = { initial = 0 }\n";
+    let limit = "\n[[limit]]\nname = \"none\"\nalgorithm = \"permits\"\nunit = \"in-flight\"\nmax_in_flight = 0\n";
     policy(&format!("{POLICY}{limit}"), &["--> policies/plain.toml:", "error"]);
 }
 

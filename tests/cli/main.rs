@@ -1,8 +1,7 @@
-//! The built command, run as people and scripts run it.
+//! The built command, run as people run it.
 #![cfg(unix)]
 
 mod bad_input;
-mod bad_traces;
 mod commands;
 mod help;
 mod interrupt;

@@ -171,11 +171,11 @@ impl Run {
         let id = child.id().to_string();
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || sender.send(child.wait_with_output()));
-        let Ok(output) = receiver.recv_timeout(LONGEST) else {
-            let _gone = Command::new("kill").args(["-KILL", &id]).status();
-            panic!("{command:?} hangs after {:?}", began.elapsed());
-        };
-        Run::from(output.expect("its output can be read"))
+        if let Ok(output) = receiver.recv_timeout(LONGEST) {
+            return Run::from(output.expect("its output can be read"));
+        }
+        let _gone = Command::new("kill").args(["-KILL", &id]).status();
+        panic!("{command:?} hangs after {:?}", began.elapsed());
     }
 
     /// It ended well.

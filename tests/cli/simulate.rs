@@ -215,7 +215,7 @@ fn bare_name_is_a_shipped_policy() {
 #[test]
 fn trace_is_replayed() {
     let place = Place::new();
-    let rows = (0..600).map(|row| format!("{},{},{}", f64::from(row) / 10.0, 100 + row, 10));
+    let rows = (0..600).map(|row| format!("{},{},10", f64::from(row) / 10.0, 100 + row));
     let lines: Vec<String> = std::iter::once("time,prompt,output".to_owned()).chain(rows).collect();
     place.write("t.csv", lines.join("\n"));
     let args = ["simulate", "small.toml", "--trace", "t.csv", "--out", "out", "--json"];

@@ -75,7 +75,7 @@ pub struct Progress {
 ///
 /// # Panics
 ///
-/// If a run does: a law of the simulator did not hold.
+/// If a run panics.
 #[must_use]
 pub fn compare(strategies: &[Strategy], replications: u32, threads: usize, progress: &Progress) -> Comparison {
     let n = strategies.len();
