@@ -24,6 +24,7 @@ macro_rules! index {
             ///
             /// If the list is longer than a checked policy can be.
             #[must_use]
+            #[inline]
             pub fn at(index: usize) -> $name {
                 $name(<$inner>::try_from(index).expect("a checked policy bounds every list"))
             }

@@ -26,6 +26,7 @@ impl Instant {
 
     /// `nanos` nanoseconds after the epoch.
     #[must_use]
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Instant {
         Instant(nanos)
     }
@@ -38,6 +39,7 @@ impl Instant {
 
     /// Nanoseconds since the epoch.
     #[must_use]
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
@@ -50,12 +52,14 @@ impl Instant {
 
     /// How long ago `earlier` was; zero if it is in the future.
     #[must_use]
+    #[inline]
     pub const fn since(self, earlier: Instant) -> Nanos {
         Nanos(self.0.saturating_sub(earlier.0))
     }
 
     /// Whether this is [`Instant::FAR`].
     #[must_use]
+    #[inline]
     pub const fn is_far(self) -> bool {
         self.0 == u64::MAX
     }
@@ -82,6 +86,7 @@ impl Nanos {
 
     /// `nanos` nanoseconds.
     #[must_use]
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Nanos {
         Nanos(nanos)
     }
@@ -108,6 +113,7 @@ impl Nanos {
     ///
     /// Negative lengths and NaN become zero, lengths beyond 584 years [`Nanos::FOREVER`].
     #[must_use]
+    #[inline]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -119,6 +125,7 @@ impl Nanos {
 
     /// The length in nanoseconds.
     #[must_use]
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
@@ -135,6 +142,7 @@ impl Nanos {
 
     /// Whether this is [`Nanos::FOREVER`].
     #[must_use]
+    #[inline]
     pub const fn is_forever(self) -> bool {
         self.0 == u64::MAX
     }

@@ -190,3 +190,47 @@ fn places_are_lines_and_columns() {
     );
     assert!(file::read("f", text, |_| ()).is_err());
 }
+
+/// Files as large as they may be, each of many small wrongs: none of them takes long.
+#[test]
+#[expect(
+    clippy::disallowed_types,
+    reason = "the test measures how long reading takes; nothing is decided by it"
+)]
+fn the_worst_files_are_told_quickly() {
+    let unknown = (0..300_000).fold(String::new(), |text, at| text + &format!("k{at} = 1\n"));
+    let nested = "[[route]]\npools = [\"x\"]\n".repeat(1_000);
+    let tenants = (0..50_000).fold(String::new(), |text, at| {
+        text + &format!("[[tenant]]\nname = \"tenant-{at}\"\n")
+    });
+    let named = "[[route]]\nname = \"r\"\nmatch = { tenant = \"tenant-x\" }\npools = []\n".repeat(1_000);
+    let limits = (0..256).fold(String::new(), |text, at| {
+        let when = format!(
+            "path = \"*{at}*\", model = \"*{at}*\", role = \"r{}\", region = \"e{}\"",
+            at % 16,
+            at % 17
+        );
+        text + &format!("[[limit]]\nname = \"l{at}\"\nwhen = {{ {when} }}\nquota = {{ amount = 1, period = \"1s\" }}\n")
+    });
+    let line = format!("k = [{}]\n", "\"x\", ".repeat(500_000));
+    let inline = (0..200_000).fold(String::from("pool = [{ "), |text, at| text + &format!("k{at} = 1, ")) + "}]\n";
+    let keys = (0..100_000).fold(String::new(), |text, at| {
+        text + &format!("[k{at}]\napi_key = \"secret\"\n")
+    });
+    for text in [
+        inline,
+        keys,
+        unknown,
+        nested,
+        tenants + &named,
+        limits,
+        line,
+        "[".repeat(1 << 20),
+        "a.".repeat(1 << 20),
+    ] {
+        let begun = std::time::Instant::now();
+        judged(&text);
+        let took = begun.elapsed();
+        assert!(took.as_secs() < 60, "{took:?} for {}…", &text[..20]);
+    }
+}

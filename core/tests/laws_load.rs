@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use tollgate_core::load::{Estimate, PeakEwma};
+use tollgate_core::math;
 use tollgate_core::time::{Instant, Nanos};
 
 fn nanos() -> impl Strategy<Value = Nanos> {
@@ -102,7 +103,7 @@ proptest! {
         law.observe(&mut estimate, now + gap, latency);
         let after = law.at(&estimate, now + gap);
         prop_assert!(sample <= after * (1.0 + 1e-12) && after <= before);
-        let weight = (-gap.as_secs_f64() / 10.0).exp();
+        let weight = math::exp(-gap.as_secs_f64() / 10.0);
         prop_assert!(is_near(after, before * weight + sample * (1.0 - weight)));
     }
 

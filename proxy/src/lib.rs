@@ -1,1 +1,33 @@
-//! The production reverse proxy that runs core.
+//! The production reverse proxy: the driver that runs core against real endpoints. Not built yet.
+//!
+//! Nothing is exported so far. What will live here, and what it owes to core, is settled:
+//!
+//! | Part | Does |
+//! |---|---|
+//! | handler | turns an HTTP request into a [`Request`](tollgate_core::lifecycle::Request), and answers in the form that clients of an OpenAI-style API expect |
+//! | driver | delivers [`Input`](tollgate_core::lifecycle::Input) to a [`Lifecycle`](tollgate_core::lifecycle::Lifecycle), one at a time, until [`Effect::Finish`](tollgate_core::lifecycle::Effect::Finish) |
+//! | perform | one line for each [`Effect`](tollgate_core::lifecycle::Effect): a timer, a connection, a stream, an answer |
+//! | gate | one task that delivers [`GateInput`](tollgate_core::gate::GateInput), with a timer of its own |
+//! | clock | the only place that reads the time |
+//! | reload, shutdown | another policy without a pause; every task is waited for |
+//!
+//! # The driver's contract
+//!
+//! The simulator's driver, `tollgate_sim::engine`, keeps it already; this one must look like its twin.
+//!
+//! 1. It decides nothing. An `if` in a driver is about I/O, never about policy.
+//! 2. Inputs of one request come one after the other, each with the present instant, and every effect of one input is
+//!    performed, in order, before the next is delivered.
+//! 3. A request has one timer: [`Effect::WakeAt`](tollgate_core::lifecycle::Effect::WakeAt) replaces the wish before
+//!    it. It may ring late or twice. The gate's wishes add up.
+//! 4. Before a wake-up is delivered, so is all that attempts have sent by then: a stream must not be timed out for
+//!    tokens that lie in a buffer.
+//! 5. After [`Effect::Cancel`](tollgate_core::lifecycle::Effect::Cancel) nothing more is delivered of that attempt, and
+//!    its connection is closed.
+//! 6. [`Effect::Notify`](tollgate_core::lifecycle::Effect::Notify) goes to another request, as soon as this one's
+//!    effects have been performed.
+//! 7. A task that is dropped delivers [`Input::Abandon`](tollgate_core::lifecycle::Input::Abandon) first: giving back
+//!    what a request holds needs a clock, so no `Drop` of core does it.
+//!
+//! Of core it names only what drives it (`gate`, `lifecycle`, `policy`, `memory`, and the words they are written in),
+//! never its laws. A test of the workspace, `the_proxy_decides_nothing`, holds it to that.

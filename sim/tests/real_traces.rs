@@ -1,23 +1,22 @@
 //! The reader and the description against published traces.
 //!
-//! The traces are other people's and are not in the repository. `TOLLGATE_TRACES` names the folder that has them; without it
-//! this test says that it did not run.
+//! The traces are other people's and are not in the repository. `TOLLGATE_TRACES` names the folder that has them;
+//! without it these tests say that they were skipped.
+
+#[path = "../../tests/skip/mod.rs"]
+mod skip;
 
 use std::path::{Path, PathBuf};
 
 use tollgate_core::time::Nanos;
 use tollgate_sim::trace::{Columns, Description, Format, ReadOptions, Trace};
 
+use self::skip::skip;
+
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("TOLLGATE_TRACES").map(PathBuf::from);
     if folder.is_none() {
-        use std::io::Write as _;
-        // Past the capture of the test harness, so that it is seen.
-        let said = writeln!(
-            std::io::stderr(),
-            "did not run: TOLLGATE_TRACES does not name a folder of traces"
-        );
-        said.expect("standard error is open");
+        skip("TOLLGATE_TRACES does not name a folder of traces");
     }
     folder
 }

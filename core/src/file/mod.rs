@@ -11,6 +11,7 @@
 //! | Every key of a section is asked for or reported. | `every_key_is_known_or_reported` |
 //! | The hash of a file depends on its content, not on comments, layout or the order of keys. | `hash_ignores_layout` |
 //! | A secret that stands in a file is not printed. | `secrets_are_not_printed` |
+//! | The time to read and to complain grows with the file, not with its square. | `the_worst_files_are_told_quickly` |
 //!
 //! ```
 //! use tollgate_core::file::{self, kind};

@@ -54,6 +54,7 @@ pub fn nearest<'w>(word: &str, words: impl IntoIterator<Item = &'w str>) -> Near
     let words: Vec<&str> = words.into_iter().collect();
     let close = words
         .iter()
+        .take(MOST_WORDS)
         .map(|known| {
             (
                 edits(&typed, &known.chars().take(MOST_CHARS).collect::<Vec<_>>()),
@@ -67,6 +68,9 @@ pub fn nearest<'w>(word: &str, words: impl IntoIterator<Item = &'w str>) -> Near
         None => Nearest::Nothing,
     }
 }
+
+/// Further words are not compared, so that a long list cannot make a short answer slow.
+const MOST_WORDS: usize = 4_096;
 
 /// Longer words are compared by their beginnings.
 const MOST_CHARS: usize = 64;

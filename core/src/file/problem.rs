@@ -3,7 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::fmt;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -38,6 +38,8 @@ pub struct Problem {
 #[derive(Debug, Default)]
 pub struct Report {
     problems: RefCell<Vec<Problem>>,
+    has_errors: Cell<bool>,
+    unlisted: Cell<usize>,
     secrets: RefCell<Vec<Span>>,
     pub(super) empty: toml::de::DeTable<'static>,
 }
@@ -80,12 +82,11 @@ impl Report {
     /// Whether anything noted so far keeps the file from being used.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        let problems = self.problems.borrow();
-        problems.iter().any(|problem| problem.severity == Severity::Error)
+        self.has_errors.get()
     }
 
     pub(super) fn is_secret(&self, span: Span) -> bool {
-        self.secrets.borrow().contains(&span)
+        self.secrets.borrow().binary_search(&span).is_ok()
     }
 
     pub(super) fn secrets(&self, spans: &[Span]) {
@@ -93,22 +94,34 @@ impl Report {
             let help = "keep it in an environment variable, and name the variable in `api_key_env`";
             self.error(*span, "a secret stands in this file", "a secret", Some(help));
         }
-        self.secrets.borrow_mut().extend_from_slice(spans);
+        let mut secrets = self.secrets.borrow_mut();
+        secrets.extend_from_slice(spans);
+        secrets.sort_unstable();
     }
 
     pub(super) fn into_problems(self, name: &str, text: &str) -> Problems {
         let mut list = self.problems.into_inner();
         list.sort_by(|a, b| (a.span.start, a.severity, &a.message).cmp(&(b.span.start, b.severity, &b.message)));
         list.dedup();
+        let source = blanked(text, &self.secrets.into_inner());
+        let ends = source.match_indices('\n').map(|(at, _)| at);
         Problems {
             name: name.to_owned(),
-            source: blanked(text, &self.secrets.into_inner()),
+            line_ends: ends.collect(),
+            source,
             list,
+            unlisted: self.unlisted.get(),
         }
     }
 
     fn note(&self, severity: Severity, span: Span, message: String, label: String, help: Option<String>) {
-        self.problems.borrow_mut().push(Problem {
+        let is_first_error = severity == Severity::Error && !self.has_errors.replace(true);
+        let mut problems = self.problems.borrow_mut();
+        if Problems::LISTED <= problems.len() && !is_first_error {
+            self.unlisted.set(self.unlisted.get() + 1);
+            return;
+        }
+        problems.push(Problem {
             severity,
             message,
             span,
@@ -123,11 +136,13 @@ impl Report {
 pub struct Problems {
     name: String,
     source: String,
+    line_ends: Vec<usize>,
     list: Vec<Problem>,
+    unlisted: usize,
 }
 
 impl Problems {
-    /// The problems.
+    /// The problems, about [`Problems::LISTED`] at most.
     #[must_use]
     pub fn list(&self) -> &[Problem] {
         &self.list
@@ -139,13 +154,19 @@ impl Problems {
         &self.name
     }
 
+    /// How many there are beyond those of the list.
+    #[must_use]
+    pub fn unlisted(&self) -> usize {
+        self.unlisted
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// How many of them are errors.
+    /// How many of the list are errors.
     #[must_use]
     pub fn errors(&self) -> usize {
         let errors = self.list.iter().filter(|problem| problem.severity == Severity::Error);
@@ -155,7 +176,7 @@ impl Problems {
     /// The line and column of `span`, both from 1; columns count characters.
     #[must_use]
     pub fn line_and_column(&self, span: Span) -> (usize, usize) {
-        let line = Line::of(&self.source, span);
+        let line = self.line(span);
         (line.number, line.text[..line.start].chars().count() + 1)
     }
 
@@ -173,7 +194,7 @@ impl Problems {
             text.push_str(&self.render_one(&renderer, problem));
             text.push('\n');
         }
-        let more = self.list.len().saturating_sub(Problems::SHOWN);
+        let more = self.list.len().saturating_sub(Problems::SHOWN) + self.unlisted;
         if 0 < more {
             text.push_str("\n… and ");
             text.push_str(&more.to_string());
@@ -182,15 +203,34 @@ impl Problems {
         text
     }
 
+    /// Most problems that are kept one by one; further ones are counted.
+    pub const LISTED: usize = 1_000;
+
     /// Most problems that are shown.
     pub const SHOWN: usize = 100;
+
+    fn line(&self, span: Span) -> Line<'_> {
+        let start = boundary(&self.source, span.start);
+        let number = self.line_ends.partition_point(|end| *end < start);
+        let first = number.checked_sub(1).map_or(0, |before| self.line_ends[before] + 1);
+        let last = self.line_ends.get(number).copied().unwrap_or(self.source.len());
+        let text = self.source[first..last].trim_end_matches('\r');
+        let start = (start - first).min(text.len());
+        let end = boundary(&self.source, span.end).saturating_sub(first);
+        Line {
+            text,
+            number: number + 1,
+            start,
+            end: end.clamp(start, text.len()),
+        }
+    }
 
     fn render_one(&self, renderer: &Renderer, problem: &Problem) -> String {
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let line = Line::of(&self.source, problem.span);
+        let line = self.line(problem.span).around();
         let caret = AnnotationKind::Primary.span(line.start..line.end);
         let snippet = Snippet::source(line.text)
             .path(self.name.as_str())
@@ -227,19 +267,17 @@ struct Line<'s> {
 }
 
 impl Line<'_> {
-    fn of(source: &str, span: Span) -> Line<'_> {
-        let start = boundary(source, span.start);
-        let first = source[..start].rfind('\n').map_or(0, |at| at + 1);
-        let last = source[start..].find('\n').map_or(source.len(), |at| start + at);
-        let text = source[first..last].trim_end_matches('\r');
-        let start = (start - first).min(text.len());
-        let end = boundary(source, span.end).saturating_sub(first);
-        Line {
-            text,
-            number: source[..first].matches('\n').count() + 1,
-            start,
-            end: end.clamp(start, text.len()),
+    /// The part of a very long line around the span: what is shown must not take longer than what is read.
+    fn around(mut self) -> Self {
+        const MOST: usize = 1 << 14;
+        if MOST < self.text.len() {
+            let first = boundary(self.text, self.start.saturating_sub(MOST / 2));
+            let last = boundary(self.text, self.start + MOST / 2);
+            self.text = &self.text[first..last];
+            self.start -= first;
+            self.end = (self.end - first).min(self.text.len());
         }
+        self
     }
 }
 
@@ -251,10 +289,14 @@ fn boundary(source: &str, at: usize) -> usize {
 
 /// `text` with every character of `spans` replaced by as many asterisks as it has bytes.
 fn blanked(text: &str, spans: &[Span]) -> String {
-    let mut source = text.to_owned();
+    let mut source = String::with_capacity(text.len());
+    let mut rest = 0;
     for span in spans {
-        let range = span.start.min(source.len())..span.end.min(source.len());
-        source.replace_range(range.clone(), &"*".repeat(range.len()));
+        // Spans come from the text, sorted and apart.
+        source.push_str(text.get(rest..span.start).unwrap_or_default());
+        source.push_str(&"*".repeat(span.end - span.start));
+        rest = span.end;
     }
+    source.push_str(text.get(rest..).unwrap_or_default());
     source
 }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::snapshot::BudgetSnapshot;
 use crate::hedge::{self, Delay, QuantileState};
 use crate::id::RouteId;
 use crate::memory::{Guarded, Memory};
@@ -78,6 +79,15 @@ impl<M: Memory> Budgets<M> {
         states[usize::from(stream)].with(|state| law.at(state, now))
     }
 
+    /// What `route` may spend.
+    pub(super) fn snapshot(&self, route: RouteId, now: Instant) -> BudgetSnapshot {
+        let budgets = &self.routes[route.index()];
+        BudgetSnapshot {
+            retries: budgets.retry.as_ref().map(|account| account.left(now)),
+            hedges: budgets.hedge.as_ref().map(|account| account.left(now)),
+        }
+    }
+
     fn account(&self, route: RouteId, what: Withdrawal) -> Option<&Account<M>> {
         let budgets = &self.routes[route.index()];
         match what {
@@ -111,5 +121,9 @@ impl<M: Memory> Account<M> {
             law,
             balance: M::Block::new(Balance::default()),
         }
+    }
+
+    fn left(&self, now: Instant) -> f64 {
+        self.balance.with(|balance| self.law.balance(balance, now))
     }
 }

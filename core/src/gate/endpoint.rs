@@ -1,6 +1,7 @@
 //! The live state of one endpoint: permits, load, health.
 
 use crate::health::{Admission, Breaker, Circuit, Health, ProbeState};
+use crate::id::{PoolId, ScopeId};
 use crate::load::Estimate;
 use crate::memory::{Guarded, Memory, Packed, Slot};
 use crate::policy::{Endpoint, Pool};
@@ -8,6 +9,9 @@ use crate::time::Instant;
 
 /// The live state of one endpoint.
 pub(super) struct EndpointState<M: Memory> {
+    /// Its pool, and whom it shares an account with: as in the policy, and nearer.
+    pub(super) pool: PoolId,
+    pub(super) scope: ScopeId,
     /// Attempts in flight, and whether somebody waits for them to end.
     pub(super) permits: M::Word<Permits>,
     /// Most attempts in flight.
@@ -86,6 +90,8 @@ impl<M: Memory> EndpointState<M> {
     pub(super) fn new(endpoint: &Endpoint, breaker: &Breaker, pool: &Pool) -> EndpointState<M> {
         debug_assert!(!pool.is_empty());
         EndpointState {
+            pool: endpoint.pool,
+            scope: endpoint.scope,
             permits: M::Word::new(Permits::default()),
             most: endpoint.max_in_flight.map_or(u32::MAX, core::num::NonZeroU32::get),
             ejected_until: M::Word::new(Instant::EPOCH),
@@ -129,19 +135,10 @@ impl<M: Memory> EndpointState<M> {
         })
     }
 
-    /// Takes a permit if one is free that nobody else waits for; else leaves word that somebody does.
-    pub(super) fn take_or_wait(&self) -> bool {
-        self.permits.update(|permits| {
-            let free = permits.in_flight < self.most && !permits.waiting;
-            permits.in_flight += u32::from(free);
-            permits.waiting |= !free && self.most < u32::MAX;
-            free
-        })
-    }
-
-    /// Leaves word that somebody waits.
-    pub(super) fn mark_waiting(&self) {
-        self.permits.update(|permits| permits.waiting = true);
+    /// Leaves word that somebody waits; whether anybody had before.
+    pub(super) fn mark_waiting(&self) -> bool {
+        self.permits
+            .update(|permits| core::mem::replace(&mut permits.waiting, true))
     }
 
     /// Gives a permit back, unless somebody waits for it: then it stays out, to be handed over.
@@ -153,22 +150,19 @@ impl<M: Memory> EndpointState<M> {
         })
     }
 
-    /// Gives a permit back although somebody waits.
-    pub(super) fn put_back(&self, still_waiting: bool) {
-        self.permits.update(|permits| {
-            permits.in_flight -= 1;
-            permits.waiting &= still_waiting;
-        });
+    /// Gives a permit back although somebody may wait for it: nobody who does can use it now.
+    pub(super) fn put_back(&self) {
+        self.permits.update(|permits| permits.in_flight -= 1);
     }
 
-    /// Whether its health lets an attempt through.
+    /// Whether its health lets an attempt through; the breaker is its pool's, and is seldom asked for.
     #[inline]
-    pub(super) fn is_healthy(&self, breaker: &Breaker, now: Instant) -> bool {
+    pub(super) fn is_healthy<'a>(&self, breaker: impl FnOnce() -> &'a Breaker, now: Instant) -> bool {
         let until = self.ejected_until.read(|until| *until);
         if until == Instant::EPOCH {
             return true;
         }
-        until <= now && self.vitals.with(|vitals| may_probe(breaker, vitals, now))
+        until <= now && self.vitals.with(|vitals| may_probe(breaker(), vitals, now))
     }
 }
 

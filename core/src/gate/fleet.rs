@@ -9,11 +9,11 @@ use crate::balance::{AnyBalancer, Balancer, PoolView};
 use crate::dice::Rng;
 use crate::fault::Fault;
 use crate::health::{Admission, Breaker, Probing, Report};
-use crate::id::{EndpointId, PoolId};
+use crate::id::{EndpointId, PoolId, ScopeId};
 use crate::lifecycle::{Effect, Effects, Ejection};
 use crate::load::PeakEwma;
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{Capability, LoadKind, Needs, Policy, Pool};
+use crate::policy::{Capability, Endpoint, LoadKind, Needs, Policy, Pool};
 use crate::queue::{Permit, WaitQueue};
 use crate::time::{Instant, Nanos};
 
@@ -21,8 +21,17 @@ use crate::time::{Instant, Nanos};
 pub(crate) struct Fleet<M: Memory> {
     pub(super) endpoints: Vec<EndpointState<M>>,
     pub(super) pools: Vec<PoolState<M>>,
-    /// Until when each quota scope is left alone.
-    scopes: Vec<M::Word<Instant>>,
+    scopes: Vec<ScopeState<M>>,
+    /// When the next active probe is due, as the driver was told.
+    next_probe: M::Word<Instant>,
+}
+
+/// What the endpoints of a quota scope share.
+struct ScopeState<M: Memory> {
+    /// Until when it is left alone.
+    cooling_until: M::Word<Instant>,
+    /// Whether requests may wait for one of its endpoints.
+    queues: bool,
 }
 
 /// What the endpoints of a pool share.
@@ -36,7 +45,21 @@ pub(super) struct PoolState<M: Memory> {
     unhealthy: M::Word<u64>,
     pub(super) queue: M::Block<WaitQueue>,
     pub(super) queues: bool,
-    pub(super) uniform: bool,
+    /// Every endpoint can do everything.
+    uniform: bool,
+    /// What one endpoint can serve all can: whoever waits, waits for all of them.
+    pub(super) alike: bool,
+}
+
+/// A wish for an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'a> {
+    /// Of which pool.
+    pub(crate) pool: PoolId,
+    /// What it must be able to do.
+    pub(crate) needs: &'a Needs,
+    /// Endpoints that do not count.
+    pub(crate) avoid: &'a [EndpointId],
 }
 
 /// The answer to a wish for an endpoint.
@@ -99,31 +122,31 @@ impl<M: Memory> Fleet<M> {
     #[must_use]
     pub(crate) fn new(policy: &Policy) -> Fleet<M> {
         let pools: Vec<PoolState<M>> = policy.pools.iter().map(|pool| PoolState::new(policy, pool)).collect();
-        let state = |endpoint: &crate::policy::Endpoint| {
+        let state = |endpoint: &Endpoint| {
             let pool = endpoint.pool;
             EndpointState::new(endpoint, &pools[pool.index()].breaker, policy.pool(pool))
         };
         Fleet {
             endpoints: policy.endpoints.iter().map(state).collect(),
-            scopes: policy.scopes.iter().map(|_| M::Word::new(Instant::EPOCH)).collect(),
+            scopes: (0..policy.scopes.len())
+                .map(|at| ScopeState::new(policy, ScopeId::at(at)))
+                .collect(),
+            next_probe: M::Word::new(Instant::FAR),
             pools,
         }
     }
 
-    /// Picks an endpoint of `pool` and takes one of its permits.
-    ///
-    /// Endpoints in `avoid` do not count.
+    /// Picks an endpoint and takes one of its permits.
     pub(crate) fn acquire(
         &self,
         policy: &Policy,
-        pool: PoolId,
-        needs: &Needs,
-        avoid: &[EndpointId],
+        wish: Wish<'_>,
         now: Instant,
         rng: &mut Rng,
+        effects: &mut Effects,
     ) -> Acquired {
-        let mut view = self.view(policy, pool, needs, avoid, now);
-        let balancer = &self.pools[pool.index()].balancer;
+        let mut view = self.view(policy, wish, now);
+        let balancer = &self.pools[wish.pool.index()].balancer;
         for _ in 0..MOST_RACES {
             let Some(index) = balancer.pick(&view, rng) else {
                 break;
@@ -134,7 +157,8 @@ impl<M: Memory> Fleet<M> {
             }
             match self.admit(policy, endpoint, view.panic, now) {
                 Some(permit) => return Acquired::Yes(permit),
-                None => self.endpoints[endpoint.index()].put_back(true),
+                // Its last probe was taken meanwhile. Somebody may have begun to wait for the permit.
+                None => self.free(policy, endpoint, now, effects),
             }
         }
         view.full_too = true;
@@ -147,15 +171,8 @@ impl<M: Memory> Fleet<M> {
     }
 
     /// What [`Fleet::acquire`] would answer now.
-    pub(crate) fn outlook(
-        &self,
-        policy: &Policy,
-        pool: PoolId,
-        needs: &Needs,
-        avoid: &[EndpointId],
-        now: Instant,
-    ) -> Outlook {
-        let mut view = self.view(policy, pool, needs, avoid, now);
+    pub(crate) fn outlook(&self, policy: &Policy, wish: Wish<'_>, now: Instant) -> Outlook {
+        let mut view = self.view(policy, wish, now);
         let any = |view: &View<'_, M>| (0..view.pool.len()).any(|index| view.is_available(index));
         if any(&view) {
             return Outlook::Ready;
@@ -165,17 +182,16 @@ impl<M: Memory> Fleet<M> {
             return Outlook::Full;
         }
         match view.earliest_return() {
-            Some(until) if now < until && !until.is_far() => Outlook::Until(until),
+            Some(until) if !until.is_far() => Outlook::Until(until),
             Some(_) | None => Outlook::Never,
         }
     }
 
     /// The first token of an attempt came after `latency`.
     pub(crate) fn answered(&self, policy: &Policy, endpoint: EndpointId, latency: Nanos, now: Instant) {
-        let pool = policy.pool(policy.endpoint(endpoint).pool);
-        if let LoadKind::PeakEwma { decay } = pool.balance.load {
+        let state = &self.endpoints[endpoint.index()];
+        if let LoadKind::PeakEwma { decay } = policy.pool(state.pool).balance.load {
             let law = PeakEwma::new(decay);
-            let state = &self.endpoints[endpoint.index()];
             state.estimate.with(|estimate| law.observe(estimate, now, latency));
         }
     }
@@ -206,9 +222,12 @@ impl<M: Memory> Fleet<M> {
         self.free(policy, permit.endpoint, now, effects);
     }
 
-    /// An active probe has been answered.
+    /// An active probe has been answered. One that was asked for under another policy may be of no endpoint here.
     pub(crate) fn judge(&self, policy: &Policy, endpoint: EndpointId, ok: bool, now: Instant, effects: &mut Effects) {
-        let Some(probing) = &self.pools[policy.endpoint(endpoint).pool.index()].probing else {
+        let Some(asked) = policy.endpoints.get(endpoint.index()) else {
+            return;
+        };
+        let Some(probing) = &self.pools[asked.pool.index()].probing else {
             return;
         };
         self.update_vitals(policy, endpoint, now, effects, |_, vitals| {
@@ -220,7 +239,7 @@ impl<M: Memory> Fleet<M> {
         self.endpoints[endpoint.index()].probe_due.update(|due| *due = at);
     }
 
-    /// Asks for every active probe that is due; returns when the next one is.
+    /// Asks for every active probe that is due; returns when the next one is, if that is news.
     pub(super) fn probe_due(&self, policy: &Policy, now: Instant, effects: &mut Effects) -> Option<Instant> {
         let mut next = Instant::FAR;
         for (at, state) in self.endpoints.iter().enumerate() {
@@ -243,13 +262,22 @@ impl<M: Memory> Fleet<M> {
             }
             next = next.min(due);
         }
-        (!next.is_far()).then_some(next)
+        let is_news = self.next_probe.update(|told| {
+            let is_news = *told != next;
+            *told = next;
+            is_news
+        });
+        is_news.then_some(next)
     }
 
     pub(super) fn snapshot(&self, policy: &Policy, endpoint: EndpointId) -> EndpointSnapshot {
         let state = &self.endpoints[endpoint.index()];
         EndpointSnapshot {
             in_flight: state.in_flight(),
+            awaited: state.permits.read(|permits| permits.waiting),
+            circuit: state
+                .vitals
+                .with(|vitals| self.breaker(policy, endpoint).circuit(&vitals.health)),
             ejected_until: state.ejected_until.read(|until| *until),
             cooling_until: self.cooling_until(policy, endpoint),
         }
@@ -262,18 +290,23 @@ impl<M: Memory> Fleet<M> {
 
     #[inline]
     pub(super) fn cooling_until(&self, policy: &Policy, endpoint: EndpointId) -> Instant {
-        self.scopes[policy.endpoint(endpoint).scope.index()].read(|until| *until)
+        self.scope_cools_until(policy.endpoint(endpoint).scope)
+    }
+
+    #[inline]
+    pub(super) fn scope_cools_until(&self, scope: ScopeId) -> Instant {
+        self.scopes[scope.index()].cooling_until.read(|until| *until)
     }
 
     /// Whether `endpoint` may be handed to somebody who waits.
     pub(super) fn may_serve(&self, policy: &Policy, endpoint: EndpointId, now: Instant) -> bool {
         let state = &self.endpoints[endpoint.index()];
         let healthy = self.panics(policy.endpoint(endpoint).pool, policy)
-            || state.is_healthy(self.breaker(policy, endpoint), now);
+            || state.is_healthy(|| self.breaker(policy, endpoint), now);
         healthy && self.cooling_until(policy, endpoint) <= now
     }
 
-    /// Turns a permit that was taken into one that health agrees with.
+    /// Turns a permit that was taken into one that health agrees with; with `panic`, health is not asked.
     pub(super) fn admit(&self, policy: &Policy, endpoint: EndpointId, panic: bool, now: Instant) -> Option<Permit> {
         let state = &self.endpoints[endpoint.index()];
         if state.ejected_until.read(|until| *until) == Instant::EPOCH {
@@ -281,6 +314,9 @@ impl<M: Memory> Fleet<M> {
         }
         let breaker = self.breaker(policy, endpoint);
         let admission = state.vitals.with(|vitals| {
+            if !panic && !vitals.probing.is_up() {
+                return Admission::No { until: Instant::FAR };
+            }
             let admission = breaker.admit(&mut vitals.health, now);
             let until = vitals.ejected_until(breaker);
             state.ejected_until.update(|ejected| *ejected = until);
@@ -311,33 +347,25 @@ impl<M: Memory> Fleet<M> {
 
     /// A failure counts as a long latency, however fast it came.
     fn penalize(&self, policy: &Policy, endpoint: EndpointId, retry_after: Option<Nanos>, now: Instant) {
-        let pool = policy.pool(policy.endpoint(endpoint).pool);
-        if let LoadKind::PeakEwma { decay } = pool.balance.load {
+        let state = &self.endpoints[endpoint.index()];
+        if let LoadKind::PeakEwma { decay } = policy.pool(state.pool).balance.load {
             let law = PeakEwma::new(decay);
-            let state = &self.endpoints[endpoint.index()];
             state.estimate.with(|estimate| law.fail(estimate, now, retry_after));
         }
     }
 
-    fn view<'a>(
-        &'a self,
-        policy: &'a Policy,
-        pool: PoolId,
-        needs: &'a Needs,
-        avoid: &'a [EndpointId],
-        now: Instant,
-    ) -> View<'a, M> {
-        let state = &self.pools[pool.index()];
+    fn view<'a>(&'a self, policy: &'a Policy, wish: Wish<'a>, now: Instant) -> View<'a, M> {
+        let state = &self.pools[wish.pool.index()];
         View {
             fleet: self,
             policy,
-            pool: policy.pool(pool),
+            pool: policy.pool(wish.pool),
             turn: &state.turn,
-            uniform: state.uniform,
-            needs,
-            avoid,
+            all_able: state.uniform && wish.needs.region.is_none() && wish.avoid.is_empty(),
+            needs: wish.needs,
+            avoid: wish.avoid,
             now,
-            panic: self.panics(pool, policy),
+            panic: self.panics(wish.pool, policy),
             full_too: false,
         }
     }
@@ -365,9 +393,9 @@ impl<M: Memory> Fleet<M> {
             Fault::Connect | Fault::Timeout | Fault::Server | Fault::Client | Fault::Stream => return,
         };
         let until = now + length.min(COOL_MOST);
-        let scope = policy.endpoint(endpoint).scope;
+        let scope = &self.scopes[policy.endpoint(endpoint).scope.index()];
         // The later deadline is kept: asking again must not shorten what the provider said before.
-        let moved = self.scopes[scope.index()].update(|cooling| {
+        let moved = scope.cooling_until.update(|cooling| {
             let moved = *cooling < until;
             *cooling = until.max(*cooling);
             moved
@@ -378,7 +406,9 @@ impl<M: Memory> Fleet<M> {
                 ejection: Ejection::RetryAfter,
                 until,
             });
-            self.wake_waiters(policy, policy.endpoint(endpoint).pool, until, effects);
+            if scope.queues {
+                effects.push(Effect::WakeGateAt { at: until });
+            }
         }
     }
 
@@ -392,7 +422,7 @@ impl<M: Memory> Fleet<M> {
         change: impl FnOnce(&Breaker, &mut Vitals),
     ) {
         let state = &self.endpoints[endpoint.index()];
-        let id = policy.endpoint(endpoint).pool;
+        let id = state.pool;
         let pool = &self.pools[id.index()];
         let (before, after, down) = state.vitals.with(|vitals| {
             let before = vitals.ejected_until(&pool.breaker);
@@ -411,7 +441,6 @@ impl<M: Memory> Fleet<M> {
         }
         if after == Instant::EPOCH {
             effects.push(Effect::Restore { endpoint });
-            self.drain(policy, id, now, effects);
         } else if now < after {
             let ejection = if down { Ejection::Probe } else { Ejection::Tripped };
             effects.push(Effect::Eject {
@@ -419,9 +448,23 @@ impl<M: Memory> Fleet<M> {
                 ejection,
                 until: after,
             });
-            if !after.is_far() {
-                self.wake_waiters(policy, id, after, effects);
+            if pool.queues && !after.is_far() {
+                effects.push(Effect::WakeGateAt { at: after });
             }
+        }
+        // Either this endpoint may serve again, or with it so many may not that now all may.
+        if after <= now || self.panics(id, policy) {
+            self.drain(policy, id, now, effects);
+        }
+    }
+}
+
+impl<M: Memory> ScopeState<M> {
+    fn new(policy: &Policy, scope: ScopeId) -> ScopeState<M> {
+        let mut members = policy.endpoints.iter().filter(|endpoint| endpoint.scope == scope);
+        ScopeState {
+            cooling_until: M::Word::new(Instant::EPOCH),
+            queues: members.any(|endpoint| 0 < policy.pool(endpoint.pool).queue.length),
         }
     }
 }
@@ -429,9 +472,8 @@ impl<M: Memory> Fleet<M> {
 impl<M: Memory> PoolState<M> {
     fn new(policy: &Policy, pool: &Pool) -> PoolState<M> {
         let range = usize::from(pool.endpoints.start)..usize::from(pool.endpoints.end);
-        let uniform = policy.endpoints[range]
-            .iter()
-            .all(|endpoint| endpoint.can == Capability::default());
+        let endpoints = &policy.endpoints[range];
+        let is_alike = |pair: &[Endpoint]| pair[0].can == pair[1].can && pair[0].region == pair[1].region;
         PoolState {
             balancer: AnyBalancer::new(&pool.balance),
             breaker: Breaker::new(&pool.breaker),
@@ -440,7 +482,8 @@ impl<M: Memory> PoolState<M> {
             unhealthy: M::Word::new(0),
             queue: M::Block::new(WaitQueue::new(pool.queue)),
             queues: 0 < pool.queue.length,
-            uniform,
+            uniform: endpoints.iter().all(|endpoint| endpoint.can == Capability::default()),
+            alike: endpoints.windows(2).all(is_alike),
         }
     }
 }

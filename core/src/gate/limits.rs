@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::id::{KeyHash, LimitId};
-use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Taken, TokenBucket};
+use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Standing, Taken, TokenBucket};
 use crate::memory::{Keyed, Memory, Place};
 use crate::policy::{Algorithm, Charges, Limit, OnOutage, OnWait, Policy, Refund, Store};
 use crate::time::{Instant, Nanos};
@@ -51,6 +51,8 @@ pub struct Granted {
     pub at: Instant,
     /// When it was charged.
     taken: Instant,
+    /// When limits elsewhere were charged here, because their store did not answer.
+    fallen: Instant,
     /// Which of the charges were taken, a bit each.
     charged: u8,
     /// Which of them from the shared overflow key.
@@ -64,14 +66,15 @@ impl Granted {
         self.charged == 0
     }
 
-    /// These charges and those of `other`, taken by the same request from other limits.
+    /// These charges, of [`Reach::Local`], and those that the same request fell back to.
     #[must_use]
-    pub fn and(self, other: Granted) -> Granted {
+    pub fn and(self, fallback: Granted) -> Granted {
         Granted {
-            at: self.at.max(other.at),
-            taken: if self.is_empty() { other.taken } else { self.taken },
-            charged: self.charged | other.charged,
-            overflow: self.overflow | other.overflow,
+            at: self.at.max(fallback.at),
+            taken: self.taken,
+            fallen: fallback.fallen,
+            charged: self.charged | fallback.charged,
+            overflow: self.overflow | fallback.overflow,
         }
     }
 }
@@ -117,6 +120,7 @@ impl<M: Memory> Limits<M> {
         let mut granted = Granted {
             at: now,
             taken: now,
+            fallen: now,
             ..Granted::default()
         };
         for index in 0..charges.len() {
@@ -196,6 +200,12 @@ impl<M: Memory> Limits<M> {
         })
     }
 
+    /// Where `key` stands with `limit`; a key without a state of its own as if it were new.
+    #[must_use]
+    pub fn standing(&self, limit: LimitId, key: KeyHash, now: Instant) -> Standing {
+        self.entries[limit.index()].standing(key, now)
+    }
+
     /// How many keys are remembered, per limit.
     #[must_use]
     pub fn keys(&self) -> Vec<usize> {
@@ -254,7 +264,11 @@ impl<M: Memory> Limits<M> {
         };
         let taken = Taken {
             cost: entry.cost(estimate),
-            at: granted.taken,
+            at: if entry.store == Store::Local {
+                granted.taken
+            } else {
+                granted.fallen
+            },
         };
         Some((entry, key, place, taken))
     }
@@ -326,13 +340,11 @@ impl<M: Memory> Entry<M> {
     #[inline]
     fn cost(&self, estimate: Estimate) -> Cost {
         let cost = self.unit.cost(estimate.or(self.output_default));
-        match estimate.output {
-            Some(_) => cost,
-            None => {
-                let certain = self.unit.cost(estimate.or(0));
-                cost.min(self.most).max(certain)
-            }
+        if estimate.output.is_some() {
+            return cost;
         }
+        let certain = self.unit.cost(estimate.or(0));
+        cost.min(self.most).max(certain)
     }
 
     #[inline]
@@ -380,6 +392,10 @@ impl<M: Memory> Entry<M> {
             |state| limiter.is_idle(state, now),
             |state| limiter.settle(state, now, taken, used),
         ));
+    }
+
+    fn standing(&self, key: KeyHash, now: Instant) -> Standing {
+        with_law!(&self.law, limiter, table => table.read(key, |state| limiter.standing(state, now)))
     }
 
     fn keys(&self) -> usize {

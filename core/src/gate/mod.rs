@@ -9,7 +9,9 @@
 //! |---|---|
 //! | Attempts in flight on an endpoint are the open attempts on it, after every step. | `every_hold_released_once` |
 //! | Whoever waits is admitted once a permit that it can use is free. | `no_wakeup_lost` |
+//! | Half-open, an endpoint has no more probes out or judged than the policy says, and each comes back. | `probes_are_bounded` |
 //! | Below the panic threshold health is ignored; a Retry-After is not. | `panic_ignores_health` |
+//! | However often the gate is woken, wishes to be woken do not multiply. | `wishes_do_not_pile_up` |
 //! | A gate for one thread and one for many decide alike. | `local_equals_shared` |
 
 mod budgets;
@@ -20,17 +22,16 @@ mod snapshot;
 mod view;
 mod waiting;
 
-use alloc::vec::Vec;
-
 pub use limits::{Granted, LimitRefusal, Limits, Reach};
-pub use snapshot::{EndpointSnapshot, Snapshot};
+pub use snapshot::{BudgetSnapshot, EndpointSnapshot, Snapshot};
 
 pub(crate) use budgets::{Budgets, Withdrawal};
-pub(crate) use fleet::{Acquired, AttemptVerdict, Fleet, Outlook};
+pub(crate) use fleet::{Acquired, AttemptVerdict, Fleet, Outlook, Wish};
 pub(crate) use waiting::Entry;
 
-use crate::id::{EndpointId, PoolId};
+use crate::id::{EndpointId, KeyHash, LimitId, PoolId, RouteId};
 use crate::lifecycle::{Effect, Effects};
+use crate::limit::Standing;
 use crate::memory::Memory;
 use crate::policy::Policy;
 use crate::time::Instant;
@@ -90,13 +91,21 @@ impl<M: Memory> Gate<M> {
 
     /// The state of everything that is shared, for people, plots and laws.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
         let endpoints = (0..self.policy.endpoints.len()).map(EndpointId::at);
+        let routes = (0..self.policy.routes.len()).map(RouteId::at);
         Snapshot {
             endpoints: endpoints.map(|id| self.fleet.snapshot(&self.policy, id)).collect(),
-            waiting: self.pools().map(|pool| self.fleet.waiting(pool)).collect::<Vec<_>>(),
+            waiting: self.pools().map(|pool| self.fleet.waiting(pool)).collect(),
             keys: self.limits.keys(),
+            budgets: routes.map(|route| self.budgets.snapshot(route, now)).collect(),
         }
+    }
+
+    /// Where `key` stands with a limit whose state is in this process; for headers.
+    #[must_use]
+    pub fn standing(&self, limit: LimitId, key: KeyHash, now: Instant) -> Standing {
+        self.limits.standing(limit, key, now)
     }
 
     fn start(&self, now: Instant, effects: &mut Effects) {

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::health::Circuit;
 use crate::time::Instant;
 
 /// The state of a gate at one instant.
@@ -13,6 +14,8 @@ pub struct Snapshot {
     pub waiting: Vec<u32>,
     /// How many keys are remembered, per limit.
     pub keys: Vec<usize>,
+    /// What may be spent on further attempts, per route.
+    pub budgets: Vec<BudgetSnapshot>,
 }
 
 /// The state of an endpoint.
@@ -20,8 +23,22 @@ pub struct Snapshot {
 pub struct EndpointSnapshot {
     /// Open attempts and permits on their way to one.
     pub in_flight: u32,
-    /// Until when it is ejected for failing; the epoch if it is not.
+    /// Whether a request waits that it could serve.
+    pub awaited: bool,
+    /// What its breaker says.
+    pub circuit: Circuit,
+    /// Until when it is ejected for failing: the epoch if it is not, in the past if it may be probed,
+    /// [`Instant::FAR`] if an active probe has to bring it back.
     pub ejected_until: Instant,
     /// Until when its quota scope is left alone.
     pub cooling_until: Instant,
+}
+
+/// What a route may spend on further attempts; nothing where it is not bounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BudgetSnapshot {
+    /// Retries.
+    pub retries: Option<f64>,
+    /// Hedges.
+    pub hedges: Option<f64>,
 }

@@ -15,8 +15,8 @@ pub(super) struct View<'a, M: Memory> {
     pub(super) policy: &'a Policy,
     pub(super) pool: &'a Pool,
     pub(super) turn: &'a M::Word<u64>,
-    /// Every endpoint of the pool can do everything.
-    pub(super) uniform: bool,
+    /// Every endpoint of the pool may serve this request.
+    pub(super) all_able: bool,
     pub(super) needs: &'a Needs,
     /// Endpoints that this request would rather not try again.
     pub(super) avoid: &'a [EndpointId],
@@ -36,17 +36,25 @@ impl<M: Memory> View<'_, M> {
     /// Whether the endpoint may serve such a request at all.
     #[inline]
     pub(super) fn is_able(&self, index: usize) -> bool {
-        let id = self.pool.endpoint(index);
-        let able = self.uniform && self.needs.region.is_none() || self.policy.endpoint(id).can_serve(self.needs);
-        able && (self.avoid.is_empty() || !self.avoid.contains(&id))
+        self.all_able || self.is_one_able(self.pool.endpoint(index))
     }
 
-    /// The earliest instant at which a capable endpoint is no longer ejected.
+    fn is_one_able(&self, id: EndpointId) -> bool {
+        self.policy.endpoint(id).can_serve(self.needs) && !self.avoid.contains(&id)
+    }
+
+    /// The earliest instant at which a capable endpoint, none of which is available, is no longer ejected:
+    /// [`Instant::FAR`] if that hangs on probes, none if no endpoint is capable.
     pub(super) fn earliest_return(&self) -> Option<Instant> {
         let able = (0..self.pool.len()).filter(|index| self.is_able(*index));
         able.map(|index| {
-            let ejected = self.state(index).ejected_until.read(|until| *until);
-            ejected.max(self.fleet.cooling_until(self.policy, self.pool.endpoint(index)))
+            let cooling = self.fleet.cooling_until(self.policy, self.pool.endpoint(index));
+            let until = if self.panic {
+                cooling
+            } else {
+                cooling.max(self.state(index).ejected_until.read(|until| *until))
+            };
+            if self.now < until { until } else { Instant::FAR }
         })
         .min()
     }
@@ -61,11 +69,11 @@ impl<M: Memory> PoolView for View<'_, M> {
     #[inline]
     fn is_available(&self, index: usize) -> bool {
         let state = self.state(index);
-        let id = self.pool.endpoint(index);
+        let breaker = || self.fleet.breaker(self.policy, self.pool.endpoint(index));
         (self.full_too || state.has_permit())
             && self.is_able(index)
-            && (self.panic || state.is_healthy(self.fleet.breaker(self.policy, id), self.now))
-            && self.fleet.cooling_until(self.policy, id) <= self.now
+            && (self.panic || state.is_healthy(breaker, self.now))
+            && self.fleet.scope_cools_until(state.scope) <= self.now
     }
 
     #[inline]

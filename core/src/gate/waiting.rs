@@ -1,9 +1,14 @@
 //! Waiting for a permit: how one comes back while somebody waits, and how waiters are woken.
 //!
-//! The permit word has a waiting bit. It is set, under the queue's lock, on every endpoint that a new waiter could
-//! use; a permit that comes back to a word with the bit set stays out and is handed over under the lock.
-//! No permit can therefore come back unseen between a waiter's last look and its entry into the queue, and
-//! nobody who has just arrived overtakes those who wait.
+//! The permit word has a waiting bit: somebody waits whom this endpoint could serve. It is set and cleared under the
+//! queue's lock; a permit that comes back to a word with the bit set stays out and is handed over under the lock.
+//! It is set before the waiter's last look at the endpoint, so that neither a permit nor a half-open breaker's probe
+//! can come back unseen between that look and the entry into the queue;
+//! nobody who has just arrived overtakes those who wait, and nobody is kept from an endpoint that no waiter can use.
+//!
+//! An endpoint that comes back by itself (a breaker is due for a probe, a Retry-After has passed) is handed out by
+//! [`Fleet::drain`] when the gate is woken. A thread that is late may still think it away after that: the queue
+//! remembers the latest instant that it was looked at, and nobody looks at it with an earlier one.
 
 use super::fleet::Fleet;
 use crate::id::{EndpointId, PoolId};
@@ -35,21 +40,22 @@ impl<M: Memory> Fleet<M> {
             if !queue.has_room() {
                 return Entry::Full;
             }
+            let now = queue.not_before(now);
             for endpoint in endpoints(policy, pool) {
                 if !policy.endpoint(endpoint).can_serve(&waiter.needs) {
                     continue;
                 }
-                if !self.may_serve(policy, endpoint, now) {
-                    self.endpoints[endpoint.index()].mark_waiting();
-                } else if self.endpoints[endpoint.index()].take_or_wait() {
-                    match self.admit(policy, endpoint, self.panics(pool, policy), now) {
-                        Some(permit) => {
-                            self.unmark(policy, pool, queue);
-                            return Entry::Admitted(permit);
-                        }
-                        None => self.endpoints[endpoint.index()].put_back(true),
-                    }
+                // Marked before it is looked at: whatever comes back after the look finds the mark.
+                let at = &self.endpoints[endpoint.index()];
+                let others_wait = at.mark_waiting();
+                if others_wait || !self.may_serve(policy, endpoint, now) || !at.take_for_waiter() {
+                    continue;
                 }
+                if let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now) {
+                    self.unmark(policy, pool, queue);
+                    return Entry::Admitted(permit);
+                }
+                at.put_back();
             }
             queue.push(waiter).map_or(Entry::Full, Entry::Waits)
         })
@@ -76,11 +82,10 @@ impl<M: Memory> Fleet<M> {
         }
         let pool = policy.endpoint(endpoint).pool;
         self.pools[pool.index()].queue.with(|queue| {
-            if self.may_serve(policy, endpoint, now) && self.hand_over(policy, endpoint, queue, now, effects) {
-                self.unmark(policy, pool, queue);
-                return;
+            let now = queue.not_before(now);
+            if !self.may_serve(policy, endpoint, now) || !self.hand_over(policy, endpoint, queue, now, effects) {
+                self.endpoints[endpoint.index()].put_back();
             }
-            self.endpoints[endpoint.index()].put_back(0 < queue.waiting());
             self.unmark(policy, pool, queue);
         });
     }
@@ -92,41 +97,25 @@ impl<M: Memory> Fleet<M> {
             return;
         }
         state.queue.with(|queue| {
-            let mut back = Instant::FAR;
+            let now = queue.not_before(now);
             for endpoint in endpoints(policy, pool) {
                 while 0 < queue.waiting()
                     && self.may_serve(policy, endpoint, now)
                     && self.endpoints[endpoint.index()].take_for_waiter()
                 {
                     if !self.hand_over(policy, endpoint, queue, now, effects) {
-                        self.endpoints[endpoint.index()].put_back(true);
+                        self.endpoints[endpoint.index()].put_back();
                         break;
                     }
                 }
-                let ejected = self.endpoints[endpoint.index()].ejected_until.read(|until| *until);
-                let until = ejected.max(self.cooling_until(policy, endpoint));
-                if now < until {
-                    back = back.min(until);
-                }
             }
             self.unmark(policy, pool, queue);
-            if 0 < queue.waiting() && !back.is_far() {
-                effects.push(Effect::WakeGateAt { at: back });
-            }
         });
     }
 
     /// How many wait in `pool`.
     pub(super) fn waiting(&self, pool: PoolId) -> u32 {
         self.pools[pool.index()].queue.with(|queue| queue.waiting())
-    }
-
-    /// Asks to be woken when an endpoint of `pool` comes back, if anybody could be waiting for it.
-    pub(super) fn wake_waiters(&self, policy: &Policy, pool: PoolId, at: Instant, effects: &mut Effects) {
-        debug_assert!(pool.index() < policy.pools.len());
-        if self.pools[pool.index()].queues {
-            effects.push(Effect::WakeGateAt { at });
-        }
     }
 
     /// Hands a permit of `endpoint`, which is out, to the first that can use it.
@@ -150,19 +139,15 @@ impl<M: Memory> Fleet<M> {
         };
         let can_serve = |needs: &Needs| policy.endpoint(endpoint).can_serve(needs);
         let granted = queue.grant(now, permit, can_serve, expired);
-        match granted {
-            Some(request) => {
-                effects.push(Effect::Notify {
-                    request,
-                    verdict: Wait::Admitted,
-                });
-                true
-            }
-            None => {
-                self.call_off(policy, permit);
-                false
-            }
-        }
+        let Some(request) = granted else {
+            self.call_off(policy, permit);
+            return false;
+        };
+        effects.push(Effect::Notify {
+            request,
+            verdict: Wait::Admitted,
+        });
+        true
     }
 
     /// A permit that was agreed to is not used after all: a probe's place comes back.
@@ -174,15 +159,17 @@ impl<M: Memory> Fleet<M> {
             .with(|vitals| breaker.release(&mut vitals.health, permit.probe));
     }
 
-    /// Clears the waiting bits once nobody waits.
+    /// Clears the waiting bit of every endpoint that nobody waits for any more.
     fn unmark(&self, policy: &Policy, pool: PoolId, queue: &WaitQueue) {
-        if 0 < queue.waiting() {
+        if self.pools[pool.index()].alike && 0 < queue.waiting() {
             return;
         }
         for endpoint in endpoints(policy, pool) {
-            self.endpoints[endpoint.index()]
-                .permits
-                .update(|permits| permits.waiting = false);
+            let permits = &self.endpoints[endpoint.index()].permits;
+            let is_marked = permits.read(|permits| permits.waiting);
+            if is_marked && !queue.has_waiter(|needs| policy.endpoint(endpoint).can_serve(needs)) {
+                permits.update(|permits| permits.waiting = false);
+            }
         }
     }
 }

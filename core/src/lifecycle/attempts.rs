@@ -1,17 +1,20 @@
 //! The attempts of a request: those that run, inline, and how many there were.
 
 use super::timers::Timer;
+use crate::health::ProbeSlot;
 use crate::id::{AttemptId, EndpointId};
 use crate::policy::Timeouts;
 use crate::queue::Permit;
-use crate::time::Instant;
+use crate::time::{Instant, Nanos};
 
 /// A running attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
     pub(super) id: AttemptId,
     pub(super) stage: Stage,
-    pub(super) permit: Permit,
+    pub(super) endpoint: EndpointId,
+    /// Of its permit: the place of a half-open breaker's probe.
+    probe: Option<ProbeSlot>,
     pub(super) launched: Instant,
     /// When its present stage has lasted too long.
     pub(super) deadline: Instant,
@@ -26,27 +29,31 @@ pub(super) enum Stage {
 }
 
 impl Attempt {
-    pub(super) fn new(id: AttemptId, permit: Permit, now: Instant, timeouts: &Timeouts) -> Attempt {
+    /// The first token is awaited from the launch on, however long the connection may take by itself.
+    pub(super) fn new(id: AttemptId, permit: Permit, now: Instant, stream: bool, timeouts: &Timeouts) -> Attempt {
         Attempt {
             id,
             stage: Stage::Connecting,
-            permit,
+            endpoint: permit.endpoint,
+            probe: permit.probe,
             launched: now,
-            deadline: now + timeouts.connect,
+            deadline: now + timeouts.connect.min(silence(stream, timeouts)),
+        }
+    }
+
+    /// The permit that it holds.
+    pub(super) fn permit(&self) -> Permit {
+        Permit {
+            endpoint: self.endpoint,
+            probe: self.probe,
         }
     }
 
     /// The connection stands: what is awaited now is the first token.
-    ///
-    /// An answer that comes whole has to produce all its tokens before its first byte; it may be silent for
-    /// as long as a stream may before and after its first token together.
     pub(super) fn connected(&mut self, stream: bool, timeouts: &Timeouts) {
         if self.stage == Stage::Connecting {
             self.stage = Stage::Waiting;
-            self.deadline = self.launched + timeouts.ttft;
-            if !stream {
-                self.deadline += timeouts.idle;
-            }
+            self.deadline = self.launched + silence(stream, timeouts);
         }
     }
 
@@ -63,6 +70,18 @@ impl Attempt {
             Stage::Waiting => Timer::FirstToken(self.id),
             Stage::Streaming => Timer::Idle(self.id),
         }
+    }
+}
+
+/// How long an attempt may take from launch to first token.
+///
+/// An answer that comes whole has to produce all its tokens before its first byte; it may be silent for
+/// as long as a stream may before and after its first token together.
+fn silence(stream: bool, timeouts: &Timeouts) -> Nanos {
+    if stream {
+        timeouts.ttft
+    } else {
+        timeouts.ttft + timeouts.idle
     }
 }
 
@@ -103,12 +122,12 @@ impl Attempts {
     pub(super) fn insert(&mut self, attempt: Attempt) {
         let free = self.live.iter_mut().find(|slot| slot.is_none());
         *free.expect("a hedge is launched only where there is room") = Some(attempt);
-        if !self.tried().contains(&attempt.permit.endpoint) {
+        if !self.tried().contains(&attempt.endpoint) {
             if usize::from(self.n_tried) == Attempts::REMEMBERED {
                 self.tried.rotate_left(1);
                 self.n_tried -= 1;
             }
-            self.tried[usize::from(self.n_tried)] = attempt.permit.endpoint;
+            self.tried[usize::from(self.n_tried)] = attempt.endpoint;
             self.n_tried += 1;
         }
     }

@@ -134,8 +134,15 @@ impl Effects {
         self.list.drain(..)
     }
 
+    /// Forgets the effects, once they have been performed.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.list.clear();
+    }
+
     /// The effects, in the order in which they are to be performed.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[Effect] {
         &self.list
     }

@@ -77,7 +77,7 @@ pub enum ErrorCode {
 pub enum AttemptEvent {
     /// The connection stands.
     Connected,
-    /// The status line and headers have come.
+    /// The status line and headers have come. With a status from 400 on the attempt is over, and its body unheard.
     Open {
         /// The status.
         status: Status,
@@ -98,7 +98,7 @@ pub enum AttemptEvent {
         /// What it took.
         usage: Usage,
     },
-    /// The transport failed.
+    /// The transport failed, which ends the attempt.
     Fail {
         /// How.
         fault: Fault,

@@ -17,26 +17,26 @@
 //!
 //! | From | Input | To |
 //! |---|---|---|
-//! | Start | Start | Asking, Shaping, Queued, Racing, Settled |
-//! | Start | Abandon | Settled |
-//! | Asking | Rule | Shaping, Queued, Racing, Settled |
-//! | Asking | Wake | Asking, Shaping, Queued, Racing, Settled |
-//! | Asking | Abandon | Settled |
-//! | Shaping | Wake | Shaping, Queued, Racing, Settled |
-//! | Shaping | Abandon | Settled |
-//! | Queued | Dequeue | Queued, Racing, Settled |
-//! | Queued | Wake | Queued, Racing, Settled |
-//! | Queued | Abandon | Settled |
-//! | Racing | Attempt | Racing, BackingOff, Relaying, Settled |
-//! | Racing | Wake | Racing, BackingOff, Settled |
-//! | Racing | Abandon | Draining, Settled |
-//! | BackingOff | Wake | BackingOff, Racing, Settled |
-//! | BackingOff | Abandon | Settled |
-//! | Relaying | Attempt | Relaying, Settled |
-//! | Relaying | Wake | Relaying, Settled |
-//! | Relaying | Abandon | Draining, Settled |
-//! | Draining | Attempt | Draining, Settled |
-//! | Draining | Wake | Draining, Settled |
+//! | `Start` | Start | `Asking`, `Shaping`, `Queued`, `Racing`, `Settled` |
+//! | `Start` | Abandon | `Settled` |
+//! | `Asking` | Rule | `Shaping`, `Queued`, `Racing`, `Settled` |
+//! | `Asking` | Wake | `Asking`, `Shaping`, `Queued`, `Racing`, `Settled` |
+//! | `Asking` | Abandon | `Settled` |
+//! | `Shaping` | Wake | `Shaping`, `Queued`, `Racing`, `Settled` |
+//! | `Shaping` | Abandon | `Settled` |
+//! | `Queued` | Dequeue | `Queued`, `Racing`, `Settled` |
+//! | `Queued` | Wake | `Queued`, `Racing`, `Settled` |
+//! | `Queued` | Abandon | `Settled` |
+//! | `Racing` | Attempt | `Racing`, `BackingOff`, `Relaying`, `Settled` |
+//! | `Racing` | Wake | `Racing`, `BackingOff`, `Settled` |
+//! | `Racing` | Abandon | `Draining`, `Settled` |
+//! | `BackingOff` | Wake | `BackingOff`, `Racing`, `Settled` |
+//! | `BackingOff` | Abandon | `Settled` |
+//! | `Relaying` | Attempt | `Relaying`, `Settled` |
+//! | `Relaying` | Wake | `Relaying`, `Settled` |
+//! | `Relaying` | Abandon | `Draining`, `Settled` |
+//! | `Draining` | Attempt | `Draining`, `Settled` |
+//! | `Draining` | Wake | `Draining`, `Settled` |
 //!
 //! Whatever else is delivered changes nothing.
 //!
@@ -115,10 +115,8 @@ pub struct Lifecycle {
     holds: Holds,
     /// When the request has taken too long.
     total_at: Instant,
-    /// When the present phase ends by itself.
+    /// When the present phase ends by itself; in a race, when the next hedge is due.
     phase_at: Instant,
-    /// When the next hedge is due.
-    hedge_at: Instant,
     /// The wake-up that the driver knows of.
     armed: Instant,
     /// When it began to wait in a queue.
@@ -159,6 +157,7 @@ pub(super) struct Turn<'a, M: Memory> {
 impl Lifecycle {
     /// A request that has not begun. `id` is the driver's name for it, `dice` are its own.
     #[must_use]
+    #[inline]
     pub fn new(id: RequestId, request: Request, dice: RequestDice) -> Lifecycle {
         Lifecycle {
             id,
@@ -173,7 +172,6 @@ impl Lifecycle {
             holds: Holds::default(),
             total_at: Instant::FAR,
             phase_at: Instant::FAR,
-            hedge_at: Instant::FAR,
             armed: Instant::FAR,
             queued: Instant::FAR,
             outcome: Outcome::NEW,
@@ -198,6 +196,7 @@ impl Lifecycle {
 
     /// Where it is in its life.
     #[must_use]
+    #[inline]
     pub fn phase(&self) -> Phase {
         self.phase
     }
@@ -210,18 +209,21 @@ impl Lifecycle {
 
     /// What was known of it when it arrived; after [`Effect::Ask`], what limits elsewhere are to charge.
     #[must_use]
+    #[inline]
     pub fn request(&self) -> &Request {
         &self.request
     }
 
     /// The dice that travel with it.
     #[must_use]
+    #[inline]
     pub fn dice(&self) -> RequestDice {
         self.dice
     }
 
     /// Its record so far; complete after [`Effect::Finish`].
     #[must_use]
+    #[inline]
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
@@ -236,6 +238,6 @@ impl Lifecycle {
     }
 }
 
-const _: () = assert!(size_of::<Lifecycle>() <= 480);
+const _: () = assert!(size_of::<Lifecycle>() <= 440);
 const _: () = assert!(size_of::<Input>() <= 32);
 const _: () = assert!(size_of::<Effect>() <= 32);

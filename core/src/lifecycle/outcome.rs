@@ -114,9 +114,17 @@ impl Outcome {
     /// Whether it was answered completely and within all targets.
     #[must_use]
     pub fn attains(&self, slo: &Slo) -> bool {
+        self.attains_since(self.arrived, slo)
+    }
+
+    /// The same for somebody who has waited since `start`, which is not later than its arrival.
+    #[must_use]
+    #[inline]
+    pub fn attains_since(&self, start: Instant, slo: &Slo) -> bool {
+        let first = self.ttft().map(|_| self.first_token.since(start));
         self.end == End::Completed
-            && self.e2e() <= slo.e2e
-            && self.ttft().is_none_or(|ttft| ttft <= slo.ttft)
+            && self.finished.since(start) <= slo.e2e
+            && first.is_none_or(|ttft| ttft <= slo.ttft)
             && self.tpot().is_none_or(|tpot| tpot <= slo.tpot)
     }
 

@@ -69,7 +69,7 @@ impl Lifecycle {
         let verdict = AttemptVerdict::Fault { fault, retry_after };
         let gate = turn.gate;
         gate.fleet
-            .release(gate.policy(), attempt.permit, verdict, turn.now, turn.effects);
+            .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
         self.last_fault = Some(fault);
         if !self.attempts.is_idle() {
             return;
@@ -77,10 +77,8 @@ impl Lifecycle {
         match self.phase {
             Phase::Relaying => self.break_off(turn, fault),
             Phase::Draining => self.drained(turn),
-            Phase::Racing => {
-                self.hedge_at = crate::time::Instant::FAR;
-                self.try_again(turn, fault);
-            }
+            Phase::Racing if self.total_at <= turn.now => self.run_out(turn),
+            Phase::Racing => self.try_again(turn, fault),
             Phase::Start | Phase::Asking | Phase::Shaping | Phase::Queued | Phase::BackingOff | Phase::Settled => {}
         }
     }

@@ -31,7 +31,7 @@ pub enum Refusal {
     OutOfAttempts {
         /// How the last attempt failed.
         fault: Fault,
-        /// When another attempt could be made; [`Instant::FAR`] if nobody can tell.
+        /// When another attempt could be made; [`Instant::FAR`] if nobody can tell, or at once.
         until: Instant,
     },
     /// The total timeout has passed.

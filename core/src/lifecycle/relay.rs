@@ -20,15 +20,13 @@ impl Lifecycle {
         let latency = turn.now.since(attempt.launched);
         self.outcome.first_token = turn.now;
         self.outcome.won = attempt.launched;
-        self.outcome.endpoint = Some(attempt.permit.endpoint);
+        self.outcome.endpoint = Some(attempt.endpoint);
         self.outcome.usage = Usage {
             input: self.request.estimate.input,
             output: 1,
         };
-        self.hedge_at = Instant::FAR;
         let gate = turn.gate;
-        gate.fleet
-            .answered(gate.policy(), attempt.permit.endpoint, latency, turn.now);
+        gate.fleet.answered(gate.policy(), attempt.endpoint, latency, turn.now);
         if let Some(route) = self.request.class.route {
             gate.budgets.observe(route, self.request.stream, latency, turn.now);
         }
@@ -49,10 +47,11 @@ impl Lifecycle {
         let gate = turn.gate;
         let verdict = AttemptVerdict::Success { latency };
         gate.fleet
-            .release(gate.policy(), attempt.permit, verdict, turn.now, turn.effects);
-        match self.phase {
-            Phase::Draining => self.drained(turn),
-            _ => self.finish(turn, End::Completed),
+            .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
+        if self.gone {
+            self.drained(turn);
+        } else {
+            self.finish(turn, End::Completed);
         }
     }
 
@@ -72,7 +71,7 @@ impl Lifecycle {
             let gate = turn.gate;
             let verdict = AttemptVerdict::Ignore;
             gate.fleet
-                .release(gate.policy(), attempt.permit, verdict, turn.now, turn.effects);
+                .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
         }
     }
 }

@@ -53,7 +53,7 @@ impl Lifecycle {
         }
         self.return_withdrawal(turn);
         if !self.fall_back(turn) {
-            let fault = self.last_fault.unwrap_or(Fault::Overloaded);
+            let fault = self.last_fault.expect("something failed before a retry");
             self.give_up(turn, fault);
         }
     }
@@ -61,7 +61,7 @@ impl Lifecycle {
     /// Plans the next hedge from now on, if there may be one.
     pub(super) fn plan_hedge<M: Memory>(&mut self, turn: &Turn<'_, M>) {
         let route = self.route(turn);
-        self.hedge_at = Instant::FAR;
+        self.phase_at = Instant::FAR;
         let (Some(hedge), Some(id)) = (&route.hedge, self.request.class.route) else {
             return;
         };
@@ -69,23 +69,24 @@ impl Lifecycle {
             && self.outcome.attempts < route.retry.max_attempts
             && let Some(delay) = turn.gate.budgets.hedge_delay(id, self.request.stream, turn.now)
         {
-            self.hedge_at = turn.now + delay;
+            self.phase_at = turn.now + delay;
         }
     }
 
     /// The running attempt has been silent for long: launch another beside it, elsewhere, if the budget allows.
     pub(super) fn hedge<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
-        self.hedge_at = Instant::FAR;
+        self.phase_at = Instant::FAR;
         let Some(id) = self.request.class.route else {
             return;
         };
-        if self.phase != Phase::Racing || !self.attempts.has_room() {
+        if !self.attempts.has_room() {
             return;
         }
         if !turn.gate.budgets.withdraw(id, Withdrawal::Hedge, turn.now) {
             return;
         }
-        match self.acquire(turn, self.pool(turn), true) {
+        let pool = self.pool(turn);
+        match self.acquire(turn, pool, true) {
             Acquired::Yes(permit) => self.launch(turn, permit, Kind::Hedge),
             Acquired::Full | Acquired::None { .. } => turn.gate.budgets.refund(id, Withdrawal::Hedge, turn.now),
         }
@@ -104,7 +105,6 @@ impl Lifecycle {
             return false;
         }
         self.holds.withdrawal = Some(Withdrawal::Retry);
-        self.hedge_at = Instant::FAR;
         if at == turn.now {
             self.resume(turn);
         } else {
@@ -118,32 +118,37 @@ impl Lifecycle {
     fn fall_back<M: Memory>(&mut self, turn: &mut Turn<'_, M>) -> bool {
         let pools = &self.route(turn).pools;
         for (at, pool) in pools.iter().enumerate().skip(usize::from(self.pool_at) + 1) {
-            match self.acquire(turn, *pool, false) {
-                Acquired::Yes(permit) => {
-                    self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
-                    self.launch(turn, permit, Kind::Fallback);
-                    return true;
-                }
-                Acquired::Full => self.note(Refusal::QueueFull),
-                Acquired::None { until } => self.note_none(until),
+            if let Acquired::Yes(permit) = self.acquire(turn, *pool, false) {
+                self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
+                self.launch(turn, permit, Kind::Fallback);
+                return true;
             }
         }
         false
     }
 
     fn outlook<M: Memory>(&self, turn: &Turn<'_, M>, elsewhere: bool) -> Outlook {
-        let tried = if elsewhere { self.attempts.tried() } else { &[] };
-        let needs = &self.request.needs;
-        turn.gate
-            .fleet
-            .outlook(turn.gate.policy(), self.pool(turn), needs, tried, turn.now)
+        let gate = turn.gate;
+        let wish = self.wish(self.pool(turn), elsewhere);
+        gate.fleet.outlook(gate.policy(), wish, turn.now)
     }
 
     fn give_up<M: Memory>(&mut self, turn: &mut Turn<'_, M>, fault: Fault) {
-        let until = match self.outlook(turn, false) {
-            Outlook::Until(until) => until,
-            Outlook::Ready | Outlook::Full | Outlook::Never => Instant::FAR,
-        };
+        let until = self.comeback(turn);
         self.refuse(turn, Refusal::OutOfAttempts { fault, until });
+    }
+
+    /// When the first pool of the route can be tried again; nothing to wait for if one could be tried now.
+    fn comeback<M: Memory>(&self, turn: &Turn<'_, M>) -> Instant {
+        let gate = turn.gate;
+        let mut earliest = Instant::FAR;
+        for pool in &self.route(turn).pools {
+            match gate.fleet.outlook(gate.policy(), self.wish(*pool, false), turn.now) {
+                Outlook::Ready | Outlook::Full => return Instant::FAR,
+                Outlook::Until(until) => earliest = earliest.min(until),
+                Outlook::Never => {}
+            }
+        }
+        earliest
     }
 }

@@ -3,7 +3,7 @@
 use super::attempts::Attempt;
 use super::{Effect, Lifecycle, Phase, Refusal, Turn};
 use crate::dice::Purpose;
-use crate::gate::Acquired;
+use crate::gate::{Acquired, Wish};
 use crate::id::{AttemptId, PoolId};
 use crate::memory::Memory;
 use crate::queue::Permit;
@@ -21,13 +21,16 @@ pub(super) enum Kind {
 impl Lifecycle {
     /// Looks for an endpoint for the first attempt, pool by pool from `first` on.
     pub(super) fn enter<M: Memory>(&mut self, turn: &mut Turn<'_, M>, first: u8) {
+        if self.total_at <= turn.now {
+            return self.run_out(turn);
+        }
         let pools = &self.route(turn).pools;
-        for at in usize::from(first)..pools.len() {
+        for (at, pool) in pools.iter().enumerate().skip(usize::from(first)) {
             self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
-            match self.acquire(turn, pools[at], false) {
+            match self.acquire(turn, *pool, false) {
                 Acquired::Yes(permit) => return self.launch(turn, permit, Kind::First),
                 Acquired::Full => {
-                    if self.queue(turn, pools[at]) {
+                    if self.queue(turn, *pool) {
                         return;
                     }
                     self.note(Refusal::QueueFull);
@@ -40,13 +43,21 @@ impl Lifecycle {
     }
 
     /// Wishes for an endpoint of `pool`; with `elsewhere`, for one that has not been tried.
-    pub(super) fn acquire<M: Memory>(&self, turn: &Turn<'_, M>, pool: PoolId, elsewhere: bool) -> Acquired {
-        let tried = if elsewhere { self.attempts.tried() } else { &[] };
+    pub(super) fn acquire<M: Memory>(&self, turn: &mut Turn<'_, M>, pool: PoolId, elsewhere: bool) -> Acquired {
         let mut rng = self.dice.roll(Purpose::Balance, u32::from(self.outcome.attempts));
-        let needs = &self.request.needs;
-        turn.gate
-            .fleet
-            .acquire(turn.gate.policy(), pool, needs, tried, turn.now, &mut rng)
+        let gate = turn.gate;
+        let wish = self.wish(pool, elsewhere);
+        gate.fleet
+            .acquire(gate.policy(), wish, turn.now, &mut rng, turn.effects)
+    }
+
+    /// What it asks of `pool`; with `elsewhere`, of endpoints that have not been tried.
+    pub(super) fn wish(&self, pool: PoolId, elsewhere: bool) -> Wish<'_> {
+        Wish {
+            pool,
+            needs: &self.request.needs,
+            avoid: if elsewhere { self.attempts.tried() } else { &[] },
+        }
     }
 
     /// Launches an attempt where `permit` says.
@@ -69,7 +80,7 @@ impl Lifecycle {
         }
         self.phase = Phase::Racing;
         self.attempts
-            .insert(Attempt::new(id, permit, turn.now, &route.timeouts));
+            .insert(Attempt::new(id, permit, turn.now, self.request.stream, &route.timeouts));
         self.plan_hedge(turn);
         turn.effects.push(Effect::Launch {
             attempt: id,
@@ -88,7 +99,12 @@ impl Lifecycle {
             Refusal::TooLarge { .. } => 0,
             Refusal::NoEndpoint { .. } => 1,
             Refusal::QueueFull => 2,
-            _ => 3,
+            Refusal::QueueTimeout | Refusal::Shed => 3,
+            Refusal::Limited { .. }
+            | Refusal::NoRoute
+            | Refusal::OutOfAttempts { .. }
+            | Refusal::Deadline
+            | Refusal::Unauthorized => unreachable!("no pool says this"),
         };
         self.met = Some(match (self.met, refusal) {
             (Some(Refusal::NoEndpoint { until: one }), Refusal::NoEndpoint { until: other }) => Refusal::NoEndpoint {

@@ -4,7 +4,6 @@ use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
 use crate::gate::{AttemptVerdict, Granted, Withdrawal};
 use crate::memory::Memory;
 use crate::queue::{Place, Removal};
-use crate::time::Instant;
 
 /// Everything that was taken and not yet given back; permits are with the attempts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,7 +63,6 @@ impl Lifecycle {
             Phase::Racing | Phase::Relaying if !self.route(turn).cancel_on_abandon => {
                 self.gone = true;
                 self.phase = Phase::Draining;
-                self.hedge_at = Instant::FAR;
             }
             Phase::Asking | Phase::Shaping | Phase::Queued | Phase::Racing | Phase::BackingOff | Phase::Relaying => {
                 self.stop_attempts(turn, None);
@@ -149,17 +147,16 @@ impl Drop for Lifecycle {
     /// delivers [`Input::Abandon`](super::Input::Abandon) first.
     fn drop(&mut self) {
         debug_assert!(
-            self.phase == Phase::Start || self.phase == Phase::Settled || self.panicking(),
+            self.phase == Phase::Start || self.phase == Phase::Settled || is_panicking(),
             "a request is settled before it is dropped"
         );
     }
 }
 
-impl Lifecycle {
-    fn panicking(&self) -> bool {
-        #[cfg(feature = "std")]
-        return std::thread::panicking();
-        #[cfg(not(feature = "std"))]
-        false
-    }
+/// Whether a test is failing already.
+fn is_panicking() -> bool {
+    #[cfg(feature = "std")]
+    return std::thread::panicking();
+    #[cfg(not(feature = "std"))]
+    false
 }

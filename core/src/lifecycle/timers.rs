@@ -63,9 +63,9 @@ impl Lifecycle {
             Phase::Shaping => consider(self.phase_at, Timer::Shape),
             Phase::Queued => consider(self.phase_at, Timer::Queue),
             Phase::BackingOff => consider(self.phase_at, Timer::Backoff),
-            Phase::Start | Phase::Racing | Phase::Relaying | Phase::Draining | Phase::Settled => {}
+            Phase::Racing => consider(self.phase_at, Timer::Hedge),
+            Phase::Start | Phase::Relaying | Phase::Draining | Phase::Settled => {}
         }
-        consider(self.hedge_at, Timer::Hedge);
         for attempt in self.attempts.live() {
             consider(attempt.deadline, attempt.timer());
         }
@@ -94,8 +94,11 @@ impl Lifecycle {
                 self.armed = Instant::FAR;
                 return;
             }
+            let is_late = self.total_at <= turn.now;
             match timer {
                 Timer::Total => self.run_out(turn),
+                // Woken late: what these would launch would have to stop at once.
+                Timer::Shape | Timer::Queue | Timer::Backoff | Timer::Hedge if is_late => self.run_out(turn),
                 Timer::Ask => self.unavailable(turn),
                 Timer::Shape => self.enter(turn, 0),
                 Timer::Queue => self.tire(turn),

@@ -36,6 +36,9 @@ impl Lifecycle {
         let (Phase::Queued, Some(place)) = (self.phase, self.holds.place) else {
             return;
         };
+        if self.total_at <= turn.now {
+            return self.run_out(turn);
+        }
         let pool = self.pool(turn);
         match turn.gate.fleet.claim(pool, place) {
             // Word that was meant for an earlier wait.
@@ -58,9 +61,7 @@ impl Lifecycle {
     /// It has waited long enough.
     pub(super) fn tire<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
         let pool = self.pool(turn);
-        let Some(place) = self.holds.place else {
-            return;
-        };
+        let place = self.holds.place.expect("whoever waits has a place");
         let removal = turn.gate.fleet.leave(turn.gate.policy(), pool, place);
         self.stop_waiting(turn.now);
         match removal {

@@ -6,7 +6,7 @@
 //!
 //! | Law | Test |
 //! |---|---|
-//! | On one thread, shared memory is local memory. | `local_equals_shared_words`, `_blocks`, `_tables`, `_tables_in_shards` |
+//! | On one thread, shared memory is local memory. | `local_equals_shared_words`, `local_equals_shared_blocks`, `local_equals_shared_tables`, `local_equals_shared_tables_in_shards` |
 //! | Forgetting a key cannot be observed. | `eviction_is_invisible` |
 //! | A table holds no more keys than it may. | `table_is_bounded` |
 //! | Keys without a place of their own share one, strictly, and are told. | `overflow_is_shared_and_reported` |

@@ -51,18 +51,21 @@ pub struct Policy {
 impl Policy {
     /// The pool of `id`.
     #[must_use]
+    #[inline]
     pub fn pool(&self, id: PoolId) -> &Pool {
         &self.pools[id.index()]
     }
 
     /// The endpoint of `id`.
     #[must_use]
+    #[inline]
     pub fn endpoint(&self, id: EndpointId) -> &Endpoint {
         &self.endpoints[id.index()]
     }
 
     /// The route of `id`.
     #[must_use]
+    #[inline]
     pub fn route(&self, id: RouteId) -> &Route {
         &self.routes[id.index()]
     }

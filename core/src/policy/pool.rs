@@ -30,6 +30,7 @@ pub struct Pool {
 impl Pool {
     /// How many endpoints it has.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.endpoints.len()
     }
@@ -42,6 +43,7 @@ impl Pool {
 
     /// Its endpoint at `index`.
     #[must_use]
+    #[inline]
     pub fn endpoint(&self, index: usize) -> EndpointId {
         EndpointId(self.endpoints.start + EndpointId::at(index).0)
     }
@@ -188,6 +190,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// Whether it is able and allowed to serve a request with these `needs`.
     #[must_use]
+    #[inline]
     pub fn can_serve(&self, needs: &Needs) -> bool {
         let there = needs.region.is_none() || needs.region == self.region;
         there && self.can.meets(needs)

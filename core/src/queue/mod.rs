@@ -5,6 +5,8 @@
 //! | First in, first out among those the endpoint may serve. | `fifo_is_fifo` |
 //! | Whoever was pushed leaves exactly once: granted, expired or removed. | `everyone_leaves_once` |
 //! | Never more waiting than `length`. | `queue_is_bounded` |
+//! | It remembers no more than twice those who wait or have yet to come for their permit, and a few. | `memory_is_bounded` |
+//! | A thread that is late sees the time of whoever was there last. | `late_now_is_clamped` |
 
 mod fifo;
 

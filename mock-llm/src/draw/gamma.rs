@@ -1,8 +1,9 @@
 //! The gamma distribution.
 
 use tollgate_core::dice::Rng;
-use tollgate_core::math::{ln, pow, sqrt};
+use tollgate_core::math::{ln, sqrt};
 
+use super::exponential::exp;
 use super::normal_quantile;
 
 /// Drawn by rejection (Marsaglia and Tsang, *A Simple Method for Generating Gamma Variables*, ACM TOMS 26, 2000):
@@ -39,7 +40,7 @@ impl Gamma {
         let value = self.scale * self.d * self.accepted(rng);
         match self.pull {
             None => value,
-            Some(power) => value * pow(rng.uniform(), power),
+            Some(power) => value * exp(power * ln(rng.uniform())),
         }
     }
 

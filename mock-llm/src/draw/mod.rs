@@ -13,8 +13,10 @@
 //! | A larger roll is a larger value (inverse transforms). | `larger_rolls_are_larger_values` |
 //! | Values are finite and never negative. | `values_are_lengths` |
 //!
-//! All functions are those of [`tollgate_core::math`]: a draw that decides a result must not depend on the platform.
+//! Functions are those of [`tollgate_core::math`], but for an exponential that is made for random arguments: a draw that
+//! decides a result must not depend on the platform.
 
+mod exponential;
 mod gamma;
 mod normal;
 mod weibull;
@@ -23,11 +25,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use tollgate_core::dice::Rng;
-use tollgate_core::math::{exp, ln, pow, sqrt};
+use tollgate_core::math::{ln, sqrt};
 use tollgate_core::time::Nanos;
 
 pub use normal::normal_quantile;
 
+use exponential::exp;
 use gamma::Gamma;
 
 /// A checked distribution of lengths, counts or seconds: finite and never negative.
@@ -224,7 +227,7 @@ impl Distribution {
             Law::Constant => self.mean,
             Law::Exponential => self.mean * -ln(1.0 - rng.uniform()),
             Law::Gamma(gamma) => gamma.sample(rng),
-            Law::Weibull { scale, power } => scale * pow(-ln(1.0 - rng.uniform()), *power),
+            Law::Weibull { scale, power } => scale * exp(power * ln(-ln(1.0 - rng.uniform()))),
             Law::Lognormal { mu, sigma } => exp(mu + sigma * normal_quantile(rng.uniform())),
             Law::Empirical(values) => values[index_below(values.len(), rng)],
         }

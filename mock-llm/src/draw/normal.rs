@@ -43,12 +43,13 @@ impl Rational {
     }
 }
 
+/// By Estrin's scheme: three multiplications deep where Horner's is seven.
 #[inline]
 fn polynomial(coefficients: &[f64; 8], x: f64) -> f64 {
-    coefficients
-        .iter()
-        .rev()
-        .fold(0.0, |sum, coefficient| sum * x + coefficient)
+    let pair = |n: usize| coefficients[n] + coefficients[n + 1] * x;
+    let square = x * x;
+    let (low, high) = (pair(0) + pair(2) * square, pair(4) + pair(6) * square);
+    low + high * (square * square)
 }
 
 const MIDDLE: Rational = Rational {

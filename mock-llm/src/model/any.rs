@@ -65,18 +65,22 @@ macro_rules! each {
 }
 
 impl Backend for AnyBackend {
+    #[inline]
     fn submit(&mut self, now: Instant, job: Job, out: &mut Vec<Output>) -> JobId {
         each!(self, backend => backend.submit(now, job, out))
     }
 
+    #[inline]
     fn wake(&mut self, now: Instant, key: WakeKey, out: &mut Vec<Output>) {
         each!(self, backend => backend.wake(now, key, out));
     }
 
+    #[inline]
     fn cancel(&mut self, now: Instant, job: JobId, out: &mut Vec<Output>) {
         each!(self, backend => backend.cancel(now, job, out));
     }
 
+    #[inline]
     fn progress(&self, now: Instant, job: JobId) -> Option<Sent> {
         each!(self, backend => backend.progress(now, job))
     }

@@ -140,7 +140,15 @@ impl FaultSpec {
     pub fn end(&self) -> Instant {
         match self.kind {
             FaultKind::SlowStart { ramp } => self.at + ramp,
-            _ => self.at + self.lasts,
+            FaultKind::ConnectionRefused
+            | FaultKind::BlackHole
+            | FaultKind::Outage { .. }
+            | FaultKind::QuotaExhausted
+            | FaultKind::FailFast { .. }
+            | FaultKind::ErrorBurst { .. }
+            | FaultKind::Brownout { .. }
+            | FaultKind::Stall { .. }
+            | FaultKind::Truncate { .. } => self.at + self.lasts,
         }
     }
 

@@ -43,6 +43,7 @@ impl Line {
         }; 3],
     };
 
+    #[inline]
     pub(super) fn join(&mut self, slot: u32, priority: Priority, jobs: &mut Slab<Work>) {
         let list = &mut self.lists[rank(priority)];
         jobs.at_mut(slot).links = Links {
@@ -57,6 +58,7 @@ impl Line {
         list.last = slot;
     }
 
+    #[inline]
     pub(super) fn leave(&mut self, slot: u32, priority: Priority, jobs: &mut Slab<Work>) {
         let list = &mut self.lists[rank(priority)];
         let Links { before, after } = jobs.at(slot).links;
@@ -73,11 +75,13 @@ impl Line {
     }
 
     /// Who came first among the most urgent.
+    #[inline]
     pub(super) fn first(&self) -> Option<u32> {
         self.lists.iter().map(|list| list.first).find(|slot| *slot != NONE)
     }
 
     /// Who came last among the most urgent.
+    #[inline]
     pub(super) fn last(&self) -> Option<u32> {
         self.lists.iter().map(|list| list.last).find(|slot| *slot != NONE)
     }

@@ -5,6 +5,17 @@
 //! attempt, never one a token. How many tokens a running answer has sent is computed when somebody asks
 //! ([`Backend::progress`]).
 //!
+//! | Law | Test |
+//! |---|---|
+//! | Each job ends exactly once, or is cancelled, or a fault has silenced it; nothing follows its end. | `every_job_ends_once` |
+//! | Keys that have lost their meaning, and calls before their time, change nothing. | `stale_wakes_change_nothing`, `a_stale_key_is_silent` |
+//! | The same calls have the same consequences. | `equal_steps_equal_runs` |
+//! | What was sent only grows, and never runs ahead of the end. | `progress_only_grows` |
+//! | Busy time is the time of what ran, to the nanosecond. | `busy_is_the_time_of_running_answers`, `busy_is_the_work_done` |
+//!
+//! An instant belongs to the fault that begins with it, and no longer to one that ends with it. What each fault does to
+//! attempts in it and to those that run as it begins and ends stands at [`FaultKind`], and is tested by name.
+//!
 //! The delay of the network is not part of a backend. Neither is any decision of the gateway.
 
 mod answer;

@@ -109,6 +109,12 @@ impl Queue {
     #[inline]
     fn move_to(&mut self, now: Instant, out: &mut Vec<Output>) {
         self.now = self.now.max(now);
+        if self.sharing.is_some() || self.timeline.is_due(self.now) {
+            self.catch_up(out);
+        }
+    }
+
+    fn catch_up(&mut self, out: &mut Vec<Output>) {
         while let Some((before, after)) = self.timeline.step(self.now) {
             self.cross(before, after, out);
         }
@@ -158,10 +164,11 @@ impl Queue {
             Down::Refused => work.say(AttemptEvent::Fail { fault: Fault::Connect }, out),
             Down::Answers(status) => work.open(status, out),
         }
-        self.jobs.remove(slot);
+        self.jobs.discard(slot);
     }
 
     /// Takes a job out of the line or off its server. Its slot stays.
+    #[inline]
     fn withdraw(&mut self, slot: u32) {
         let Work { place, priority, .. } = *self.jobs.at(slot);
         match place {
@@ -178,34 +185,37 @@ impl Queue {
         self.count_busy();
     }
 
+    #[inline]
     fn count_busy(&mut self) {
         self.busy.set(self.now, u64::from(self.served.min(self.servers)));
     }
 
     /// Service is over; the next may begin at `free`.
+    #[inline]
     fn complete(&mut self, slot: u32, free: Instant, out: &mut Vec<Output>) {
         self.withdraw(slot);
-        let work = *self.jobs.at(slot);
+        let work = self.jobs.at_mut(slot);
         match work.mishap.filter(|_| work.heard) {
             Some(Mishap::Pause { pause, .. }) => {
                 let until = self.now + pause;
-                self.jobs.at_mut(slot).place = Place::Held { until };
+                work.place = Place::Held { until };
                 self.wake_at(slot, until, out);
             }
             Some(Mishap::Cut { .. }) => {
                 work.open(200, out);
                 work.say(AttemptEvent::Fail { fault: Fault::Stream }, out);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             }
             None => {
                 work.answer(out);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             }
         }
         self.serve_next(free, out);
     }
 
     /// Fills the servers that are free since `free`.
+    #[inline]
     fn serve_next(&mut self, free: Instant, out: &mut Vec<Output>) {
         while self.served < self.servers
             && let Some(slot) = self.next()
@@ -213,7 +223,7 @@ impl Queue {
             let Work { heard, arrived, .. } = *self.jobs.at(slot);
             if !heard && self.spec.drop_expired {
                 self.withdraw(slot);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             } else {
                 let priority = self.jobs.at(slot).priority;
                 self.line.leave(slot, priority, &mut self.jobs);
@@ -224,6 +234,7 @@ impl Queue {
     }
 
     /// Whose turn it is.
+    #[inline]
     fn next(&self) -> Option<u32> {
         match self.spec.discipline {
             Discipline::Fifo | Discipline::Priority => self.line.first(),
@@ -232,6 +243,7 @@ impl Queue {
         }
     }
 
+    #[inline]
     fn serve(&mut self, slot: u32, begin: Instant, out: &mut Vec<Output>) {
         let slowdown = self.timeline.level().slowdown;
         let work = self.jobs.at_mut(slot);
@@ -276,6 +288,7 @@ impl Queue {
         id
     }
 
+    #[inline]
     fn wake_at(&mut self, slot: u32, at: Instant, out: &mut Vec<Output>) {
         let key = self.jobs.stamp(slot);
         if !at.is_far() {
@@ -284,6 +297,7 @@ impl Queue {
     }
 
     /// Asks for what a change has made necessary.
+    #[inline]
     fn arm(&mut self, out: &mut Vec<Output>) {
         if let Some(sharing) = &mut self.sharing {
             sharing.arm(SHARED, &self.jobs, out);
@@ -293,8 +307,9 @@ impl Queue {
         }
     }
 
+    #[inline]
     fn job_woken(&mut self, slot: u32, out: &mut Vec<Output>) {
-        let work = *self.jobs.at(slot);
+        let work = self.jobs.at(slot);
         match work.place {
             Place::Served { until } | Place::Held { until } | Place::Rebuff { until, .. } if self.now < until => {
                 self.wake_at(slot, until, out);
@@ -302,11 +317,11 @@ impl Queue {
             Place::Served { until } => self.complete(slot, until, out),
             Place::Held { .. } => {
                 work.answer(out);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             }
             Place::Rebuff { status, .. } => {
                 work.open(status, out);
-                self.jobs.remove(slot);
+                self.jobs.discard(slot);
             }
             Place::Waiting | Place::Shared | Place::Silence => {}
         }
@@ -372,7 +387,7 @@ impl Backend for Queue {
                 work.heard = false;
             } else {
                 self.withdraw(job.slot);
-                self.jobs.remove(job.slot);
+                self.jobs.discard(job.slot);
                 self.serve_next(self.now, out);
             }
         }
@@ -423,12 +438,14 @@ impl Work {
         }
     }
 
+    #[inline]
     fn say(&self, event: AttemptEvent, out: &mut Vec<Output>) {
         if self.heard {
             out.push(Output::Progress { tag: self.tag, event });
         }
     }
 
+    #[inline]
     fn open(&self, status: Status, out: &mut Vec<Output>) {
         self.say(AttemptEvent::Connected, out);
         self.say(
@@ -442,6 +459,7 @@ impl Work {
     }
 
     /// The whole answer at once.
+    #[inline]
     fn answer(&self, out: &mut Vec<Output>) {
         self.open(200, out);
         self.say(AttemptEvent::FirstToken, out);

@@ -33,10 +33,12 @@ impl<T> Slab<T> {
         self.slots.len() - self.free.len()
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.slots.len() == self.free.len()
     }
 
+    #[inline]
     pub(super) fn insert(&mut self, job: T) -> JobId {
         let slot = self.free.pop().unwrap_or_else(|| {
             let slot = u32::try_from(self.slots.len()).expect("fewer jobs than memory for them");
@@ -65,6 +67,18 @@ impl<T> Slab<T> {
         place.job.take().expect("only live jobs are removed")
     }
 
+    /// The same for a job that nobody needs any more.
+    #[inline]
+    pub(super) fn discard(&mut self, slot: u32) {
+        let place = &mut self.slots[slot as usize];
+        debug_assert!(place.job.is_some(), "only live jobs are removed");
+        place.generation = place.generation.wrapping_add(1);
+        place.stamp = place.stamp.wrapping_add(1);
+        place.job = None;
+        self.free.push(slot);
+    }
+
+    #[inline]
     pub(super) fn find(&self, id: JobId) -> Option<&T> {
         let place = self.slots.get(id.slot as usize)?;
         if place.generation == id.generation {
@@ -75,6 +89,7 @@ impl<T> Slab<T> {
     }
 
     /// The live job of a slot that somebody in this crate points to.
+    #[inline]
     pub(super) fn at(&self, slot: u32) -> &T {
         self.slots[slot as usize]
             .job
@@ -82,6 +97,7 @@ impl<T> Slab<T> {
             .expect("what points to a slot knows that it is live")
     }
 
+    #[inline]
     pub(super) fn at_mut(&mut self, slot: u32) -> &mut T {
         self.slots[slot as usize]
             .job
@@ -90,6 +106,7 @@ impl<T> Slab<T> {
     }
 
     /// A new key for the job; older ones lose their meaning.
+    #[inline]
     pub(super) fn stamp(&mut self, slot: u32) -> WakeKey {
         let place = &mut self.slots[slot as usize];
         place.stamp = place.stamp.wrapping_add(1);
@@ -100,6 +117,7 @@ impl<T> Slab<T> {
     }
 
     /// Whether `key` is the latest of a live job.
+    #[inline]
     pub(super) fn awaits(&self, key: WakeKey) -> bool {
         self.slots
             .get(key.slot as usize)

@@ -122,6 +122,14 @@ impl Timeline {
         }
     }
 
+    /// Whether there is a boundary to cross.
+    #[inline]
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.stretches
+            .get(self.current + 1)
+            .is_some_and(|next| next.from <= now)
+    }
+
     /// Crosses at most one boundary; returns what it was like before and is after.
     #[inline]
     pub(super) fn step(&mut self, now: Instant) -> Option<(Level, Level)> {

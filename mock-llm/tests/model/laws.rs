@@ -1,17 +1,18 @@
 //! What holds for every backend, whatever happens to it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tollgate_core::dice::Dice;
 use tollgate_core::lifecycle::AttemptEvent;
 use tollgate_core::policy::Priority;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::Distribution;
 use tollgate_mock_llm::model::{
-    ApiSpec, Backend, BackendSpec, Count, Discipline, FaultKind, FaultSpec, Job, JobId, Kind, LoadFactor, OnCancel,
-    QueueSpec, QuotaSpec, Servers,
+    AnyBackend, ApiSpec, Backend, BackendSpec, Count, Discipline, FaultKind, FaultSpec, Job, JobId, Kind, LoadFactor,
+    OnCancel, Output, QueueSpec, QuotaSpec, Servers,
 };
 
 use crate::world::{Seen, What, World, job};
@@ -139,7 +140,7 @@ fn backend() -> impl Strategy<Value = BackendSpec> {
 struct Run {
     seen: Vec<Seen>,
     submitted: Vec<(Instant, JobId)>,
-    cancelled: HashMap<u64, Instant>,
+    cancelled: BTreeMap<u64, Instant>,
     /// Looks at the progress of attempts: who, when, tokens, when the last came.
     looks: Vec<(u64, Instant, u32, Instant)>,
     busy: u128,
@@ -219,7 +220,7 @@ proptest! {
     #[test]
     fn every_job_ends_once(spec in backend(), steps in steps()) {
         let run = run(&spec, &steps, true);
-        let mut ended = HashMap::new();
+        let mut ended = BTreeMap::new();
         for seen in &run.seen {
             prop_assert!(!ended.contains_key(&seen.tag), "{seen:?} after its end");
             prop_assert!(run.cancelled.get(&seen.tag).is_none_or(|cancelled| seen.at <= *cancelled), "{seen:?} after its cancel");
@@ -262,7 +263,7 @@ proptest! {
         let looks = times.iter().enumerate().map(|(number, millis)| (millis * 1_000_000, Step::Look(number)));
         let steps: Vec<_> = steps.into_iter().chain(looks).collect();
         let run = run(&spec, &steps, true);
-        let mut latest: HashMap<u64, (u32, Instant)> = HashMap::new();
+        let mut latest: BTreeMap<u64, (u32, Instant)> = BTreeMap::new();
         for (tag, at, tokens, last) in &run.looks {
             prop_assert!(run.submitted[usize::try_from(*tag).expect("an index")].0 <= *last && last <= at);
             let before = latest.insert(*tag, (*tokens, *last)).unwrap_or_default();
@@ -283,12 +284,50 @@ proptest! {
         let ttft = Distribution::exponential(0.5).expect("in range");
         let spec = BackendSpec::new("any", Kind::Api(ApiSpec::new(ttft.clone(), ttft)));
         let run = run(&spec, &steps, true);
-        let mut ends: HashMap<u64, Instant> = run.cancelled.clone();
+        let mut ends: BTreeMap<u64, Instant> = run.cancelled.clone();
         for seen in run.seen.iter().filter(|seen| is_last(seen.what)) {
             let end = ends.entry(seen.tag).or_insert(seen.at);
             *end = (*end).min(seen.at);
         }
         let spent = run.submitted.iter().zip(0..).map(|((arrived, _), tag)| u128::from(ends[&tag].since(*arrived).as_nanos()));
         prop_assert_eq!(run.busy, spent.sum::<u128>());
+    }
+}
+
+#[test]
+fn a_stale_key_is_silent() {
+    let constant = |value| Distribution::constant(value).expect("in range");
+    let servers = Servers::Bounded(NonZeroU32::new(1).expect("some"));
+    let kinds = [
+        Kind::Api(ApiSpec::new(constant(0.5), constant(0.01))),
+        Kind::Queue(QueueSpec::new(servers, constant(1.0))),
+    ];
+    for kind in kinds {
+        let mut backend = AnyBackend::new(&BackendSpec::new("any", kind), Dice::new(1)).expect("in range");
+        let mut out = Vec::new();
+        let mut wish = |backend: &mut AnyBackend, now: Instant, number: u64| {
+            let id = backend.submit(now, job(number), &mut out);
+            let Some(Output::WakeAt { at, key }) = out.pop() else {
+                panic!("it takes time")
+            };
+            (id, at, key)
+        };
+        let (id, _, stale) = wish(&mut backend, Instant::EPOCH, 0);
+        let mut heard = Vec::new();
+        backend.cancel(Instant::EPOCH, id, &mut heard);
+        // Another job in the same slot.
+        let half = Instant::EPOCH + Nanos::from_millis(250);
+        let (_, at, key) = wish(&mut backend, half, 1);
+        assert_ne!(stale, key);
+        backend.wake(half, stale, &mut heard);
+        assert_eq!(heard, [], "an old key");
+        backend.wake(half, key, &mut heard);
+        assert!(
+            matches!(heard[..], [Output::WakeAt { at: again, .. }] if again == at),
+            "too early: {heard:?}"
+        );
+        heard.clear();
+        backend.wake(at, key, &mut heard);
+        assert_eq!(heard, [], "replaced by what came of the early call");
     }
 }

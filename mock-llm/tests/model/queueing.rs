@@ -344,3 +344,22 @@ fn lifo_takes_the_latest_and_fifo_the_first() {
     assert_eq!(order(Discipline::Lifo), [0, 3, 2, 1]);
     assert_eq!(order(Discipline::Priority), [0, 2, 3, 1]);
 }
+
+#[test]
+fn a_full_queue_answers_503() {
+    let mut world = alone(Kind::Queue(QueueSpec {
+        capacity: NonZeroU32::new(2),
+        ..queue(1, exponential(1.0))
+    }));
+    let mut opened = Vec::new();
+    let mut see = |seen: Seen| {
+        if let What::Event(AttemptEvent::Open { status, .. }) = seen.what {
+            opened.push((seen.tag, status));
+        }
+    };
+    for number in 0..3 {
+        world.submit(Instant::EPOCH, job(number), &mut see);
+    }
+    drain(&mut world, &mut see);
+    assert_eq!(opened, [(2, 503), (0, 200), (1, 200)]);
+}

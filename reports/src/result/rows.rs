@@ -29,9 +29,9 @@ pub struct SeriesRow {
     pub in_flight: f64,
     /// Requests waiting, mean over the bin.
     pub queued: f64,
-    /// Median TTFT of the requests completed in the bin, in seconds.
+    /// Median TTFT of the answers that began in the bin, in seconds.
     pub ttft_p50: Option<f64>,
-    /// 99th percentile of TTFT of the requests completed in the bin, in seconds.
+    /// 99th percentile of TTFT of the answers that began in the bin, in seconds.
     pub ttft_p99: Option<f64>,
     /// Median E2E of the requests completed in the bin, in seconds.
     pub e2e_p50: Option<f64>,

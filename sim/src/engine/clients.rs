@@ -1,6 +1,6 @@
 //! Those who call: arrivals, users who think, SDKs that retry, people who leave.
 
-use tollgate_core::dice::{Purpose, RequestDice};
+use tollgate_core::dice::Purpose;
 use tollgate_core::id::RequestId;
 use tollgate_core::lifecycle::{End, Input, Lifecycle, Outcome, Request, Timer};
 use tollgate_core::policy::{Needs, Operation};
@@ -138,18 +138,12 @@ impl<O: Observer> Engine<'_, O> {
         };
         state.life = None;
         let slo = outcome.route.map(|route| self.plan.policy.route(route).slo);
-        let attained = slo.is_some_and(|slo| {
-            // A person waits from their first request on.
-            let waited = outcome.arrived.since(state.started);
-            let mut felt = *outcome;
-            felt.arrived = outcome.arrived - waited;
-            felt.attains(&slo)
-        });
-        let (retries, gone, dice) = (state.retries, state.gone, self.dice.request(state.call.number));
+        // A person waits from their first request on.
+        let attained = slo.is_some_and(|slo| outcome.attains_since(state.started.min(outcome.arrived), &slo));
+        let (retries, gone, number) = (state.retries, state.gone, state.call.number);
         let next = match outcome.end {
-            End::Completed | End::Open => None,
-            End::Abandoned if gone == Gone::TimedOut => self.retry(retries, Answer::default(), dice),
-            End::Abandoned => None,
+            End::Abandoned if gone == Gone::TimedOut => self.retry(retries, Answer::default(), number),
+            End::Completed | End::Open | End::Abandoned => None,
             // What has begun to stream is not sent again by any SDK.
             End::Failed { .. } if outcome.stream && !outcome.first_token.is_far() => None,
             End::Failed { refusal } | End::Refused { refusal } => {
@@ -159,7 +153,7 @@ impl<O: Observer> Engine<'_, O> {
                     retry_after: advice.retry_after,
                     should_retry: advice.should_retry,
                 };
-                self.retry(retries, answer, dice)
+                self.retry(retries, answer, number)
             }
         };
         match next {
@@ -168,23 +162,26 @@ impl<O: Observer> Engine<'_, O> {
                 let state = self.calls.find(key).expect("it was just there");
                 state.retries += 1;
                 let hop = &self.plan.network.client_to_gateway;
+                let dice = self.dice.request(number);
                 let way = hop.draw(dice, 2 * state.retries) + hop.draw(dice, 2 * state.retries + 1);
                 self.events.push(now + wait + way, Event::Begin { call: key });
             }
         }
     }
 
-    fn retry(&self, retries: u32, answer: Answer, dice: RequestDice) -> Option<Nanos> {
-        let mut rng = dice.roll(Purpose::Client, retries);
+    fn retry(&self, retries: u32, answer: Answer, number: u64) -> Option<Nanos> {
+        let mut rng = self.dice.request(number).roll(Purpose::Client, retries);
         self.plan.workload.client().next(retries, &answer, &mut rng)
     }
 
     fn end_call(&mut self, key: Key, attained: bool) {
-        let Some(state) = self.calls.remove(key) else {
+        let Some(state) = self.calls.find(key) else {
             return;
         };
-        self.recorder.call_ended(state.started, self.now, attained);
-        if let Some(user) = state.user {
+        let (started, user) = (state.started, state.user);
+        self.calls.discard(key);
+        self.recorder.call_ended(started, attained);
+        if let Some(user) = user {
             let users = u64::from(self.plan.workload.closed().map_or(1, |closed| closed.users));
             let round = self.recorder.count_user_call(user);
             let think = self.plan.workload.think(self.dice, round * users + u64::from(user));

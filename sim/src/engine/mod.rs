@@ -11,8 +11,6 @@ mod slab;
 mod store;
 mod wire;
 
-use std::collections::VecDeque;
-
 use tollgate_core::dice::Dice;
 use tollgate_core::gate::{Gate, GateInput};
 use tollgate_core::id::{AttemptId, EndpointId};
@@ -22,13 +20,13 @@ use tollgate_core::time::Instant;
 use tollgate_mock_llm::model::{AnyBackend, JobId, Output, WakeKey};
 
 pub use plan::{Delay, Network, Plan, PlanError};
+pub use queue::Events;
 
 use self::clients::CallState;
-use self::queue::Events;
 use self::slab::{Key, Slab};
 use self::store::Store;
 use self::wire::Parcel;
-use crate::record::{Observer, Record, Recorder};
+use crate::record::{Observer, Record, Recorder, Slots};
 use crate::workload::Arrivals;
 
 /// One replication of one strategy, in the middle of its run.
@@ -48,7 +46,7 @@ pub struct Engine<'a, O: Observer> {
     begun: u64,
     effects: Effects,
     outputs: Vec<Output>,
-    inbox: VecDeque<(Key, Input)>,
+    inbox: Inbox,
     recorder: Recorder<O>,
 }
 
@@ -83,6 +81,33 @@ const LANE_TIME_OUT: usize = Timer::KINDS + 1;
 const LANE_OUT: usize = Timer::KINDS + 2;
 const LANE_BACK: usize = Timer::KINDS + 3;
 const LANES: usize = Timer::KINDS + 4;
+
+/// Inputs that are to be delivered at the present instant, in order.
+#[derive(Debug, Default)]
+struct Inbox {
+    list: Vec<(Key, Input)>,
+    /// How many have been taken out.
+    read: usize,
+}
+
+impl Inbox {
+    #[inline]
+    fn push_back(&mut self, input: (Key, Input)) {
+        self.list.push(input);
+    }
+
+    #[inline]
+    fn pop_front(&mut self) -> Option<(Key, Input)> {
+        let next = self.list.get(self.read).copied();
+        if next.is_some() {
+            self.read += 1;
+        } else {
+            self.list.clear();
+            self.read = 0;
+        }
+        next
+    }
+}
 
 /// A request and what its driver has to remember.
 struct Life {
@@ -130,7 +155,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             begun: 0,
             effects: Effects::new(),
             outputs: Vec::new(),
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
             recorder: Recorder::new(plan, observer),
             plan,
         }
@@ -166,8 +191,14 @@ impl<'a, O: Observer> Engine<'a, O> {
         }
         breathe(self.recorder.begun());
         let end = self.now;
-        let busy = self.backends.iter().map(|backend| wire::load(backend, end)).collect();
-        Some(self.recorder.finish(self.plan, end, busy))
+        let busy: Vec<_> = self.backends.iter().map(|backend| wire::load(backend, end)).collect();
+        let slots = Slots {
+            requests: self.lives.slots(),
+            calls: self.calls.slots(),
+            parcels: self.parcels.slots(),
+            events: self.events.slots(),
+        };
+        Some(self.recorder.finish(self.plan, end, &busy, slots))
     }
 
     /// Whether anything is still to come that a client waits for.
@@ -232,10 +263,8 @@ impl<'a, O: Observer> Engine<'a, O> {
         let lives = &self.lives;
         for lane in (0..Timer::KINDS).chain([LANE_TIME_OUT]) {
             if 2 * live + 1024 < self.events.lane_len(lane) {
-                self.events.retain_lane(lane, |event| match event {
-                    Event::Wake { life } | Event::TimeOut { life } => lives.has(*life),
-                    _ => true,
-                });
+                let is_stale = |event: &Event| matches!(event, Event::Wake { life } | Event::TimeOut { life } if !lives.has(*life));
+                self.events.retain_lane(lane, |event| !is_stale(event));
             }
         }
     }

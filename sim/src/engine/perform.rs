@@ -9,18 +9,26 @@ use crate::record::Observer;
 
 impl<O: Observer> Engine<'_, O> {
     /// Performs what was asked for: by request `key`, or by the gate.
+    #[inline]
     pub(super) fn perform(&mut self, key: Option<Key>) {
+        if !self.effects.as_slice().is_empty() {
+            self.perform_all(key);
+        }
+    }
+
+    fn perform_all(&mut self, key: Option<Key>) {
         let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain() {
-            match (effect, key) {
+        for effect in effects.as_slice() {
+            match (*effect, key) {
                 (Effect::WakeAt { at, reason }, Some(key)) => self.wake_at(key, at, reason),
                 (Effect::Launch { attempt, endpoint }, Some(key)) => self.launch(key, attempt, endpoint),
                 (Effect::Cancel { attempt, fault }, Some(key)) => self.cancel(key, attempt, fault),
                 (Effect::Ask { ticket }, Some(key)) => self.ask(key, ticket),
                 (Effect::Settle { ticket, used }, _) => self.settle(ticket, used),
                 (Effect::Finish, Some(key)) => self.finish(key),
-                // The answer itself: nobody reads it here, its consequences are in the outcome.
-                (Effect::Relay { .. } | Effect::Refuse { .. }, _) => {}
+                (Effect::Relay { .. }, Some(key)) => self.relay(key),
+                // The refusal itself: nobody reads it here, its consequences are in the outcome.
+                (Effect::Refuse { .. }, _) => {}
                 (Effect::Notify { request, verdict }, _) => {
                     self.inbox
                         .push_back((Key::unpack(request.0), Input::Dequeue { verdict }));
@@ -44,11 +52,13 @@ impl<O: Observer> Engine<'_, O> {
                     | Effect::Launch { .. }
                     | Effect::Cancel { .. }
                     | Effect::Ask { .. }
+                    | Effect::Relay { .. }
                     | Effect::Finish,
                     None,
                 ) => unreachable!("the gate asks for nothing on behalf of a request"),
             }
         }
+        effects.clear();
         self.effects = effects;
     }
 
@@ -64,16 +74,23 @@ impl<O: Observer> Engine<'_, O> {
         }
     }
 
+    /// An attempt has won: its tokens are on their way to the client.
+    fn relay(&mut self, key: Key) {
+        if let Some(life) = self.lives.find(key) {
+            self.recorder.first_token(self.now, life.lifecycle.outcome());
+        }
+    }
+
     fn finish(&mut self, key: Key) {
-        let Some(life) = self.lives.remove(key) else {
+        let Some(life) = self.lives.find(key) else {
             return;
         };
-        let outcome = *life.lifecycle.outcome();
-        let call = self.calls.find(life.call).map(|state| state.call);
-        if let Some(call) = call {
-            self.recorder.finished(self.plan, &call, &outcome);
+        let (outcome, call) = (*life.lifecycle.outcome(), life.call);
+        self.lives.discard(key);
+        if let Some(state) = self.calls.find(call) {
+            self.recorder.finished(self.plan, &state.call, &outcome);
         }
-        self.answered(life.call, &outcome);
+        self.answered(call, &outcome);
     }
 
     /// An active health check, judged by what the backend would answer.

@@ -126,6 +126,10 @@ impl Plan {
     /// # Errors
     ///
     /// If an endpoint of the policy has no backend, or a backend has an impossible number.
+    ///
+    /// # Panics
+    ///
+    /// With more than 65,536 backends, which a scenario that was read rules out.
     pub fn new(policy: Policy, workload: Workload, backends: Vec<BackendSpec>) -> Result<Plan, PlanError> {
         for backend in &backends {
             backend.check().map_err(|cause| PlanError::OutOfRange {

@@ -4,88 +4,114 @@
 //! one of a few constant lengths; those of one length are due in the order in which they were asked for, and a
 //! lane takes them for the price of a ring buffer. An event that would be out of order in its lane goes to the heap.
 
-use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use tollgate_core::time::Instant;
 
 /// The event list.
+///
+/// ```
+/// use tollgate_core::time::Instant;
+/// use tollgate_sim::engine::Events;
+///
+/// let mut events = Events::new(1);
+/// events.push(Instant::from_nanos(5), "an answer");
+/// events.push_lane(0, Instant::from_nanos(3), "an arrival");
+/// assert_eq!(events.pop(), Some((Instant::from_nanos(3), "an arrival")));
+/// ```
 #[derive(Debug)]
-pub(crate) struct Events<E> {
-    heap: BinaryHeap<Reverse<Entry<E>>>,
+pub struct Events<E> {
+    heap: BinaryHeap<Entry<E>>,
+    /// The heap's top has been taken out, and its place is free for the next that goes in.
+    hole: bool,
     lanes: Vec<VecDeque<Entry<E>>>,
-    /// The lane whose front is due first, with the key of that front.
-    first: Option<(Key, usize)>,
+    /// The key of each lane's front, and which lanes have one: a bit each.
+    fronts: Vec<u128>,
+    filled: u32,
+    /// The lane whose front is due first, and the key of that front.
+    first: (u128, usize),
     sequence: u64,
 }
 
-type Key = (u64, u64);
-
+/// An event under its key: its instant, and its place among those that were put in.
 #[derive(Clone, Copy, Debug)]
 struct Entry<E> {
-    at: u64,
-    sequence: u64,
+    key: u128,
     event: E,
 }
 
-impl<E> Entry<E> {
-    #[inline]
-    fn key(&self) -> Key {
-        (self.at, self.sequence)
-    }
-}
+/// Later than every event.
+const NONE: u128 = u128::MAX;
 
 impl<E> PartialEq for Entry<E> {
     fn eq(&self, other: &Entry<E>) -> bool {
-        self.key() == other.key()
+        self.key == other.key
     }
 }
 
 impl<E> Eq for Entry<E> {}
 
 impl<E> PartialOrd for Entry<E> {
+    #[inline]
     fn partial_cmp(&self, other: &Entry<E>) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
+    }
+
+    #[inline]
+    fn lt(&self, other: &Entry<E>) -> bool {
+        other.key < self.key
+    }
+
+    #[inline]
+    fn le(&self, other: &Entry<E>) -> bool {
+        other.key <= self.key
     }
 }
 
 impl<E> Ord for Entry<E> {
+    /// Turned around: the heap has its greatest on top.
     #[inline]
     fn cmp(&self, other: &Entry<E>) -> std::cmp::Ordering {
-        let wide = |entry: &Entry<E>| u128::from(entry.at) << 64 | u128::from(entry.sequence);
-        wide(self).cmp(&wide(other))
+        other.key.cmp(&self.key)
     }
 }
 
 impl<E: Copy> Events<E> {
-    /// An empty list with `lanes` lanes.
-    pub(crate) fn new(lanes: usize) -> Events<E> {
+    /// An empty list with `lanes` lanes, at most 32.
+    #[must_use]
+    pub fn new(lanes: usize) -> Events<E> {
+        debug_assert!(lanes <= 32, "a bit for each lane");
         Events {
             heap: BinaryHeap::new(),
+            hole: false,
             lanes: (0..lanes).map(|_| VecDeque::new()).collect(),
-            first: None,
+            fronts: vec![NONE; lanes],
+            filled: 0,
+            first: (NONE, 0),
             sequence: 0,
         }
     }
 
     /// Puts an event in.
     #[inline]
-    pub(crate) fn push(&mut self, at: Instant, event: E) {
+    pub fn push(&mut self, at: Instant, event: E) {
         let entry = self.entry(at, event);
-        self.heap.push(Reverse(entry));
+        self.push_heap(entry);
     }
 
     /// Puts an event in that mostly comes in order with others of its lane.
     #[inline]
-    pub(crate) fn push_lane(&mut self, lane: usize, at: Instant, event: E) {
+    pub fn push_lane(&mut self, lane: usize, at: Instant, event: E) {
         let entry = self.entry(at, event);
         match self.lanes[lane].back() {
-            Some(last) if entry.at < last.at => self.heap.push(Reverse(entry)),
+            Some(last) if entry.key < last.key => self.push_heap(entry),
             Some(_) => self.lanes[lane].push_back(entry),
             None => {
                 self.lanes[lane].push_back(entry);
-                if self.first.is_none_or(|(key, _)| entry.key() < key) {
-                    self.first = Some((entry.key(), lane));
+                self.fronts[lane] = entry.key;
+                self.filled |= 1 << lane;
+                if entry.key < self.first.0 {
+                    self.first = (entry.key, lane);
                 }
             }
         }
@@ -93,68 +119,93 @@ impl<E: Copy> Events<E> {
 
     /// Takes the next event out.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<(Instant, E)> {
-        let heap = self.heap.peek().map(|Reverse(entry)| entry.key());
-        let entry = match (heap, self.first) {
-            (Some(key), Some((lane, at))) if lane < key => self.pop_lane(at),
-            (None, Some((_, at))) => self.pop_lane(at),
-            (Some(_), _) => self.heap.pop().map(|Reverse(entry)| entry),
-            (None, None) => None,
-        }?;
-        Some((Instant::from_nanos(entry.at), entry.event))
+    pub fn pop(&mut self) -> Option<(Instant, E)> {
+        if self.hole {
+            self.hole = false;
+            self.heap.pop();
+        }
+        let top = self.heap.peek();
+        let entry = match top {
+            Some(top) if top.key < self.first.0 => {
+                self.hole = true;
+                *top
+            }
+            Some(_) | None if self.first.0 != NONE => self.pop_lane(self.first.1)?,
+            Some(_) | None => return None,
+        };
+        Some((entry.at(), entry.event))
     }
 
-    /// When the next event is due.
-    pub(crate) fn next_at(&self) -> Option<Instant> {
-        let heap = self.heap.peek().map(|Reverse(entry)| entry.at);
-        let lane = self.first.map(|((at, _), _)| at);
-        let next = match (heap, lane) {
-            (Some(heap), Some(lane)) => Some(heap.min(lane)),
-            (one, other) => one.or(other),
-        };
-        next.map(Instant::from_nanos)
+    /// Places for events, taken or free.
+    pub(crate) fn slots(&self) -> usize {
+        self.heap.capacity() + self.lanes.iter().map(VecDeque::capacity).sum::<usize>()
     }
 
     /// Events in `lane`.
+    #[must_use]
     #[inline]
-    pub(crate) fn lane_len(&self, lane: usize) -> usize {
+    pub fn lane_len(&self, lane: usize) -> usize {
         self.lanes[lane].len()
     }
 
     /// Forgets the events of `lane` that have lost their meaning.
-    pub(crate) fn retain_lane(&mut self, lane: usize, keep: impl Fn(&E) -> bool) {
+    pub fn retain_lane(&mut self, lane: usize, keep: impl Fn(&E) -> bool) {
         self.lanes[lane].retain(|entry| keep(&entry.event));
-        self.find_first();
+        self.find_first(lane);
     }
 
     #[inline]
     fn entry(&mut self, at: Instant, event: E) -> Entry<E> {
         self.sequence += 1;
-        Entry {
-            at: at.as_nanos(),
-            sequence: self.sequence,
-            event,
+        let key = u128::from(at.as_nanos()) << 64 | u128::from(self.sequence);
+        Entry { key, event }
+    }
+
+    /// Where something has just been taken out, the new entry takes its place: one way through the heap, not two.
+    #[inline]
+    fn push_heap(&mut self, entry: Entry<E>) {
+        if self.hole
+            && let Some(mut top) = self.heap.peek_mut()
+        {
+            self.hole = false;
+            *top = entry;
+        } else {
+            self.heap.push(entry);
         }
     }
 
     #[inline]
     fn pop_lane(&mut self, lane: usize) -> Option<Entry<E>> {
         let entry = self.lanes[lane].pop_front();
-        self.find_first();
+        self.find_first(lane);
         entry
     }
 
+    /// The front of `lane` has changed: which is the first now?
     #[inline]
-    fn find_first(&mut self) {
-        let mut first: Option<(Key, usize)> = None;
-        for (at, lane) in self.lanes.iter().enumerate() {
-            if let Some(entry) = lane.front()
-                && first.is_none_or(|(key, _)| entry.key() < key)
-            {
-                first = Some((entry.key(), at));
+    fn find_first(&mut self, lane: usize) {
+        match self.lanes[lane].front() {
+            Some(entry) => self.fronts[lane] = entry.key,
+            None => self.filled &= !(1 << lane),
+        }
+        let mut first = (NONE, 0);
+        let mut rest = self.filled;
+        while rest != 0 {
+            let at = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let key = self.fronts[at];
+            if key < first.0 {
+                first = (key, at);
             }
         }
         self.first = first;
+    }
+}
+
+impl<E> Entry<E> {
+    #[inline]
+    fn at(&self) -> Instant {
+        Instant::from_nanos(u64::try_from(self.key >> 64).expect("the upper half"))
     }
 }
 
@@ -180,12 +231,33 @@ mod tests {
             }
             expected.sort_unstable();
             let mut popped = Vec::new();
-            while let Some(due) = events.next_at() {
-                let (at, number) = events.pop().expect("an event is due");
-                prop_assert_eq!(due, at);
+            while let Some((at, number)) = events.pop() {
                 popped.push((at.as_nanos(), number));
             }
             prop_assert_eq!(popped, expected);
+        }
+
+        /// The same while events are taken out in between, whose places are used again.
+        #[test]
+        fn places_are_used_again_in_order(ops in prop::collection::vec((0_u64..20, 0_usize..6), 1..200)) {
+            let mut events = Events::new(3);
+            let mut expected: Vec<(u64, usize)> = Vec::new();
+            let mut now = 0;
+            for (number, (after, lane)) in ops.iter().enumerate() {
+                let at = Instant::from_nanos(now + after);
+                match lane {
+                    0..3 => events.push_lane(*lane, at, number),
+                    3 | 4 => events.push(at, number),
+                    _ => {
+                        expected.sort_unstable_by_key(|entry| std::cmp::Reverse(*entry));
+                        let popped = events.pop().map(|(at, number)| (at.as_nanos(), number));
+                        prop_assert_eq!(popped, expected.pop());
+                        now = popped.map_or(now, |(at, _)| at);
+                        continue;
+                    }
+                }
+                expected.push((now + after, number));
+            }
         }
     }
 }

@@ -21,10 +21,12 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    #[inline]
     pub(crate) fn pack(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.slot)
     }
 
+    #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "takes the halves apart")]
     pub(crate) fn unpack(word: u64) -> Key {
         Key {
@@ -113,6 +115,24 @@ impl<T> Slab<T> {
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(key.slot);
         Some(value)
+    }
+
+    /// Places, taken or free.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes out what is no longer of use, where it is.
+    #[inline]
+    pub(crate) fn discard(&mut self, key: Key) {
+        if let Some(entry) = self.slots.get_mut(key.slot as usize)
+            && entry.generation == key.generation
+            && entry.value.is_some()
+        {
+            entry.value = None;
+            entry.generation = entry.generation.wrapping_add(1);
+            self.free.push(key.slot);
+        }
     }
 
     #[inline]

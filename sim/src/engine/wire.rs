@@ -193,13 +193,20 @@ impl<O: Observer> Engine<'_, O> {
     /// Sends on what a backend has just said.
     fn collect(&mut self, backend: u16) {
         let mut outputs = std::mem::take(&mut self.outputs);
-        for output in outputs.drain(..) {
-            match output {
+        let mut rest = outputs.as_slice();
+        while let Some((output, after)) = rest.split_first() {
+            match *output {
                 Output::WakeAt { at, key } => self.events.push(at, Event::Backend { backend, key }),
-                Output::Progress { tag, event } => self.say(tag, event),
+                Output::Progress { tag, event } => {
+                    if !is_implied(tag, event, after.first()) {
+                        self.say(tag, event);
+                    }
+                }
                 Output::Sent { tag, sent } => self.catch_up(tag, sent.tokens),
             }
+            rest = after;
         }
+        outputs.clear();
         self.outputs = outputs;
     }
 
@@ -217,6 +224,7 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     /// Sends one event of a backend to the gateway.
+    #[inline]
     fn say(&mut self, tag: u64, event: AttemptEvent) {
         let (life, attempt) = untag(tag);
         let Some((life, state)) = self.lives.find_slot(life, GENERATION) else {
@@ -236,6 +244,7 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     /// What a backend said reaches the gateway.
+    #[inline]
     fn hear(&mut self, key: Key, id: AttemptId, event: AttemptEvent) {
         let now = self.now;
         let Some(life) = self.lives.find(key) else {
@@ -250,7 +259,10 @@ impl<O: Observer> Engine<'_, O> {
         let (endpoint, call) = (reference.endpoint, life.call);
         match event {
             AttemptEvent::Connected => reference.connected = true,
-            AttemptEvent::FirstToken => reference.seen = 1,
+            AttemptEvent::FirstToken => {
+                reference.connected = true;
+                reference.seen = 1;
+            }
             AttemptEvent::Tokens { count } => reference.seen += count,
             AttemptEvent::Open { status, .. } if status < 400 => reference.connected = true,
             AttemptEvent::Open { .. } | AttemptEvent::Fail { .. } => {
@@ -259,8 +271,9 @@ impl<O: Observer> Engine<'_, O> {
             }
             AttemptEvent::Finish { usage } => {
                 *slot = None;
-                if let Some(call) = self.calls.find(call).map(|state| state.call) {
-                    self.recorder.answered(self.plan, endpoint, call.tenant, usage, now);
+                if let Some(state) = self.calls.find(call) {
+                    self.recorder
+                        .answered(self.plan, endpoint, state.call.tenant, usage, now);
                 }
             }
         }
@@ -272,6 +285,29 @@ impl<O: Observer> Engine<'_, O> {
         let parcel = self.parcels.insert(|_| parcel);
         self.events.push_lane(lane, at, Event::Parcel { parcel });
     }
+}
+
+/// Whether what follows at once says `event` as well, as one read of a socket returns all that has come.
+///
+/// Nothing can be decided between two events of one instant: a status says that the connection stands, a first token
+/// that the status was good, and the end of an answer that it has begun.
+#[inline]
+fn is_implied(tag: u64, event: AttemptEvent, next: Option<&Output>) -> bool {
+    let Some(Output::Progress {
+        tag: other,
+        event: next,
+    }) = next
+    else {
+        return false;
+    };
+    let begins = matches!(next, AttemptEvent::FirstToken | AttemptEvent::Finish { .. });
+    *other == tag
+        && match event {
+            AttemptEvent::Connected => begins || matches!(next, AttemptEvent::Open { .. }),
+            AttemptEvent::Open { status, .. } => status < 400 && begins,
+            AttemptEvent::FirstToken => matches!(next, AttemptEvent::Finish { .. }),
+            AttemptEvent::Tokens { .. } | AttemptEvent::Finish { .. } | AttemptEvent::Fail { .. } => false,
+        }
 }
 
 /// How busy a backend has been.

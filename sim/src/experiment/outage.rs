@@ -6,14 +6,14 @@
 /// One bin, averaged over replications.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Moment {
-    /// The 99th percentile of E2E; none if nothing was completed.
+    /// The 99th percentile of latency; none if nothing was measured.
     pub(super) p99: Option<f64>,
     /// Share of calls that met all their targets; none if none ended.
     pub(super) attainment: Option<f64>,
 }
 
 /// How wide the sliding mean is, in bins.
-const WIDTH: usize = 10;
+const WIDTH: usize = 30;
 /// How far from before is still back.
 const NEAR: f64 = 0.10;
 

@@ -249,15 +249,15 @@ impl<'a> Run<'a> {
     }
 
     /// Bins averaged over replications, up to the end of arrivals.
+    ///
+    /// The latency is TTFT where answers are streamed: E2E tells of a bin what began long before it.
     fn moments(&self) -> Vec<Moment> {
+        let streams = self.pooled.as_ref().is_some_and(|pooled| 0 < pooled.ttft.count());
+        let p99 = |bin: &Bin| f64::from(if streams { bin.ttft[1] } else { bin.e2e[1] });
         let horizon = self.records.first().map_or(Nanos::ZERO, |record| record.horizon);
         let bins = self.bin_of(Instant::EPOCH + horizon);
         let moment = |at: usize| Moment {
-            p99: average(
-                self.bins(at)
-                    .map(|bin| f64::from(bin.e2e[1]))
-                    .filter(|p99| !p99.is_nan()),
-            ),
+            p99: average(self.bins(at).map(p99).filter(|p99| !p99.is_nan())),
             attainment: average(
                 self.bins(at)
                     .filter_map(|bin| share(bin.attained.into(), bin.calls.into())),
@@ -360,7 +360,7 @@ impl<'a> Run<'a> {
             Metric::QueueWait => &pooled.queue_wait,
             Metric::Overhead => &pooled.overhead,
         };
-        let named = |metric| NamedHistogram::new(self.name, metric, track(metric).histogram());
+        let named = |metric| NamedHistogram::new(self.name, metric, &track(metric).histogram());
         Metric::ALL
             .into_iter()
             .filter(|metric| 0 < track(*metric).count())

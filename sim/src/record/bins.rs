@@ -14,13 +14,21 @@ pub struct Bins {
     pub list: Vec<Bin>,
     /// Per endpoint, as many bins; empty where there are too many endpoints to tell apart.
     pub endpoints: Vec<Vec<EndpointBin>>,
-    /// The bin whose latencies are being gathered.
-    open: usize,
-    e2e: Track,
-    ttft: Track,
+    /// The newest bin that was looked for, and when it begins: most instants are in it.
+    newest: usize,
+    newest_from: Instant,
+    e2e: Gathering,
+    ttft: Gathering,
 }
 
-/// What happened in a bin. Latencies are in seconds, of requests completed in it; NaN of none.
+/// The latencies of the bin that time is in: what is measured comes in order of time.
+#[derive(Clone, Debug)]
+struct Gathering {
+    at: usize,
+    track: Track,
+}
+
+/// What happened in a bin. Latencies are in seconds; NaN of none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bin {
     /// Requests that arrived.
@@ -33,7 +41,7 @@ pub struct Bin {
     pub failed: u32,
     /// Requests refused, by cause.
     pub refused: [u32; Refusal::CAUSES.len()],
-    /// Calls that ended.
+    /// Calls that began.
     pub calls: u32,
     /// Of these, those that met all their targets.
     pub attained: u32,
@@ -41,9 +49,9 @@ pub struct Bin {
     pub in_flight: u64,
     /// Requests queued, integrated over the bin, in nanoseconds.
     pub queued: u64,
-    /// Median and 99th percentile of E2E.
+    /// Median and 99th percentile of E2E, of requests completed in the bin.
     pub e2e: [f32; 2],
-    /// Median and 99th percentile of TTFT.
+    /// Median and 99th percentile of TTFT, of streams that began in the bin.
     pub ttft: [f32; 2],
 }
 
@@ -76,8 +84,9 @@ impl Default for Bin {
     }
 }
 
-/// Most bins; twice as wide beyond.
-const MOST: usize = 10_000;
+/// Most bins; twice as wide beyond. A run of half an hour has bins of a second, and no run fills more than half a megabyte
+/// with the bins of eight endpoints.
+const MOST: usize = 1_800;
 /// Most endpoints that have bins of their own.
 const MOST_ENDPOINTS: usize = 32;
 
@@ -94,15 +103,46 @@ impl Bins {
             width,
             list: Vec::new(),
             endpoints: vec![Vec::new(); endpoints],
-            open: 0,
-            e2e: Track::coarse(),
-            ttft: Track::coarse(),
+            newest: usize::MAX,
+            newest_from: Instant::EPOCH,
+            e2e: Gathering::new(),
+            ttft: Gathering::new(),
         }
     }
 
     /// A request is over.
     pub(super) fn record(&mut self, outcome: &Outcome) {
         let done = self.at(outcome.finished);
+        if done == self.newest && self.newest_from <= outcome.arrived {
+            // All of it in one bin, as most are.
+            let bin = &mut self.list[done];
+            bin.offered += 1;
+            if !outcome.admitted.is_far() {
+                bin.admitted += 1;
+                bin.in_flight += outcome.finished.since(outcome.admitted).as_nanos();
+            }
+            bin.queued += outcome.queue_wait.as_nanos();
+        } else {
+            self.record_across(outcome);
+        }
+        let bin = &mut self.list[done];
+        match outcome.end {
+            End::Completed => bin.completed += 1,
+            End::Failed { .. } => bin.failed += 1,
+            End::Refused { refusal } => bin.refused[refusal.cause()] += 1,
+            End::Abandoned | End::Open => {}
+        }
+        if outcome.end == End::Completed {
+            if self.e2e.at != done {
+                self.close_e2e();
+                self.e2e.at = done;
+            }
+            self.e2e.track.record(outcome.e2e());
+        }
+    }
+
+    /// Tells each bin its part of a request.
+    fn record_across(&mut self, outcome: &Outcome) {
         let arrived = self.at(outcome.arrived);
         self.list[arrived].offered += 1;
         if !outcome.admitted.is_far() {
@@ -114,25 +154,26 @@ impl Bins {
             let until = outcome.admitted.min(outcome.finished);
             self.spread(until - outcome.queue_wait, until, |bin, nanos| bin.queued += nanos);
         }
-        let bin = &mut self.list[done];
-        match outcome.end {
-            End::Completed => bin.completed += 1,
-            End::Failed { .. } => bin.failed += 1,
-            End::Refused { refusal } => bin.refused[refusal.cause()] += 1,
-            End::Abandoned | End::Open => {}
-        }
-        if outcome.end == End::Completed {
-            self.gather(done, outcome);
-        }
     }
 
-    /// A call is over.
-    pub(super) fn call(&mut self, now: Instant, attained: bool) {
+    /// A stream has begun.
+    pub(super) fn first_token(&mut self, now: Instant, ttft: Nanos) {
         let at = self.at(now);
+        if self.ttft.at != at {
+            self.close_ttft();
+            self.ttft.at = at;
+        }
+        self.ttft.track.record(ttft);
+    }
+
+    /// A call that began at `started` is over.
+    pub(super) fn call(&mut self, started: Instant, attained: bool) {
+        let at = self.at(started);
         self.list[at].calls += 1;
         self.list[at].attained += u32::from(attained);
     }
 
+    #[inline]
     pub(super) fn launched(&mut self, endpoint: usize, now: Instant) {
         self.on_endpoint(endpoint, now, |bin| bin.attempts += 1);
     }
@@ -161,7 +202,8 @@ impl Bins {
 
     /// The run is over at `end`.
     pub(super) fn close(&mut self, end: Instant) {
-        self.close_open();
+        self.close_e2e();
+        self.close_ttft();
         let len = self.at(end) + 1;
         self.list.truncate(len);
         for list in &mut self.endpoints {
@@ -169,6 +211,7 @@ impl Bins {
         }
     }
 
+    #[inline]
     fn on_endpoint(&mut self, endpoint: usize, now: Instant, change: impl FnOnce(&mut EndpointBin)) {
         if self.endpoints.len() <= endpoint {
             return;
@@ -191,24 +234,15 @@ impl Bins {
         }
     }
 
-    /// Latencies are gathered bin by bin: requests end in order of time.
-    fn gather(&mut self, at: usize, outcome: &Outcome) {
-        if at != self.open {
-            self.close_open();
-            self.open = at;
-        }
-        self.e2e.record(outcome.e2e());
-        if let Some(ttft) = outcome.ttft() {
-            self.ttft.record(ttft);
+    fn close_e2e(&mut self) {
+        if let Some(bin) = self.list.get_mut(self.e2e.at) {
+            self.e2e.close(&mut bin.e2e);
         }
     }
 
-    fn close_open(&mut self) {
-        if let Some(bin) = self.list.get_mut(self.open).filter(|_| 0 < self.e2e.count()) {
-            bin.e2e = quantiles(&self.e2e);
-            bin.ttft = quantiles(&self.ttft);
-            self.e2e.clear();
-            self.ttft.clear();
+    fn close_ttft(&mut self) {
+        if let Some(bin) = self.list.get_mut(self.ttft.at) {
+            self.ttft.close(&mut bin.ttft);
         }
     }
 
@@ -219,24 +253,44 @@ impl Bins {
     /// The bin of `now`, made where there is none yet.
     #[inline]
     fn at(&mut self, now: Instant) -> usize {
+        if now.since(self.newest_from) < self.width && self.newest_from <= now && self.newest < self.list.len() {
+            return self.newest;
+        }
+        self.look(now)
+    }
+
+    #[cold]
+    fn look(&mut self, now: Instant) -> usize {
         loop {
             let at = now.as_nanos() / self.width.as_nanos();
-            match usize::try_from(at) {
-                Ok(at) if at < self.list.len() => return at,
+            let found = match usize::try_from(at) {
+                Ok(at) if at < self.list.len() => at,
                 Ok(at) if at < MOST => {
                     self.list.resize(at + 1, Bin::default());
-                    return at;
+                    at
                 }
-                Ok(_) | Err(_) => self.widen(),
+                Ok(_) | Err(_) => {
+                    self.widen();
+                    continue;
+                }
+            };
+            if self.newest_from <= now {
+                self.newest = found;
+                self.newest_from = Instant::EPOCH + self.width * at;
             }
+            return found;
         }
     }
 
     /// Makes bins twice as wide, two of them one.
     fn widen(&mut self) {
-        self.close_open();
+        self.close_e2e();
+        self.close_ttft();
+        self.newest = usize::MAX;
+        self.newest_from = Instant::EPOCH;
         self.width = self.width * 2;
-        self.open /= 2;
+        self.e2e.at /= 2;
+        self.ttft.at /= 2;
         let pairs = self.list.chunks(2);
         self.list = pairs
             .map(|pair| pair.iter().copied().reduce(Bin::and).unwrap_or_default())
@@ -246,6 +300,23 @@ impl Bins {
             *list = pairs
                 .map(|pair| pair.iter().copied().reduce(EndpointBin::and).unwrap_or_default())
                 .collect();
+        }
+    }
+}
+
+impl Gathering {
+    fn new() -> Gathering {
+        Gathering {
+            at: 0,
+            track: Track::coarse(),
+        }
+    }
+
+    /// Notes what was gathered, if anything was.
+    fn close(&mut self, quantiles: &mut [f32; 2]) {
+        if 0 < self.track.count() {
+            *quantiles = self::quantiles(&self.track);
+            self.track.clear();
         }
     }
 }

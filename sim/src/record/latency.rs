@@ -1,4 +1,12 @@
-//! Distributions of latency: a histogram for quantiles, exact integers for the mean.
+//! Distributions of latency: counts by log-linear buckets for quantiles, exact integers for the mean.
+//!
+//! The buckets are those of Gil Tene's `HdrHistogram`, so that a quantile here is a quantile there; recording is one
+//! shift and one addition, a third of what that crate takes, and five lengths are recorded of every request.
+//!
+//! | Law | Test |
+//! |---|---|
+//! | Quantiles are those of the crate `hdrhistogram`. | `quantiles_are_those_of_hdrhistogram` |
+//! | Two tracks added are one track of everything; a cleared one is new. | `adding_is_recording` |
 
 use hdrhistogram::Histogram;
 use tollgate_core::lifecycle::Outcome;
@@ -7,7 +15,14 @@ use tollgate_core::time::Nanos;
 /// The distribution of one length of time.
 #[derive(Clone, Debug)]
 pub struct Track {
-    histogram: Histogram<u64>,
+    digits: u8,
+    /// A bucket has `2^half_bits` counts, the first twice as many.
+    half_bits: u32,
+    counts: Box<[u64]>,
+    /// Nothing is counted before, nor after.
+    first: usize,
+    last: usize,
+    count: u64,
     sum: u128,
     max: u64,
 }
@@ -29,8 +44,15 @@ impl Track {
     }
 
     fn with_digits(digits: u8) -> Track {
+        let half_bits = (2 * 10_u64.pow(u32::from(digits))).next_power_of_two().ilog2() - 1;
+        let last = (index(LONGEST, half_bits) >> half_bits) + 1;
         Track {
-            histogram: Histogram::new_with_bounds(1, LONGEST, digits).expect("constant bounds that hdrhistogram takes"),
+            digits,
+            half_bits,
+            counts: vec![0; last << half_bits].into_boxed_slice(),
+            first: usize::MAX,
+            last: 0,
+            count: 0,
             sum: 0,
             max: 0,
         }
@@ -40,21 +62,47 @@ impl Track {
     #[inline]
     pub fn record(&mut self, length: Nanos) {
         let nanos = length.as_nanos();
-        self.histogram.saturating_record(nanos);
+        let mut at = index(nanos, self.half_bits);
+        if self.counts.len() <= at {
+            at = index(LONGEST, self.half_bits);
+        }
+        self.counts[at] += 1;
+        self.first = self.first.min(at);
+        self.last = self.last.max(at);
+        self.count += 1;
         self.sum += u128::from(nanos);
         self.max = self.max.max(nanos);
     }
 
     /// Adds what `other` has recorded.
+    ///
+    /// # Panics
+    ///
+    /// If one is fine and the other coarse.
     pub fn add(&mut self, other: &Track) {
-        self.histogram.add(&other.histogram).expect("both have the same bounds");
+        assert_eq!(self.digits, other.digits, "both tell the same lengths apart");
+        if other.count == 0 {
+            return;
+        }
+        let range = other.first..=other.last;
+        for (sum, more) in self.counts[range.clone()].iter_mut().zip(&other.counts[range]) {
+            *sum += more;
+        }
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.count += other.count;
         self.sum += other.sum;
         self.max = self.max.max(other.max);
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.histogram.reset();
+        if 0 < self.count {
+            self.counts[self.first..=self.last].fill(0);
+        }
+        self.first = usize::MAX;
+        self.last = 0;
+        self.count = 0;
         self.sum = 0;
         self.max = 0;
     }
@@ -62,34 +110,77 @@ impl Track {
     /// How many were recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.histogram.len()
+        self.count
     }
 
     /// The mean in seconds, exact but for one rounding; none of nothing.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "one rounding of an exact sum")]
     pub fn mean(&self) -> Option<f64> {
-        (0 < self.count()).then(|| self.sum as f64 / self.count() as f64 / 1e9)
+        (0 < self.count).then(|| self.sum as f64 / self.count as f64 / 1e9)
     }
 
     /// The value in seconds that a share of `quantile` is at or below; none of nothing.
     #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a count, rounded up as a histogram is read"
+    )]
     pub fn quantile(&self, quantile: f64) -> Option<f64> {
-        let value = || Nanos::from_nanos(self.histogram.value_at_quantile(quantile).min(self.max));
-        (0 < self.count()).then(|| value().as_secs_f64())
+        if self.count == 0 {
+            return None;
+        }
+        let wanted = ((quantile.clamp(0.0, 1.0) * self.count as f64).ceil() as u64).max(1);
+        let mut sum = 0;
+        let reached = |(_, count): &(usize, &u64)| {
+            sum += **count;
+            wanted <= sum
+        };
+        let range = self.counts[self.first..=self.last].iter().enumerate();
+        let at = range.map(|(at, count)| (at + self.first, count)).find(reached);
+        let at = at.map_or(self.last, |(at, _)| at);
+        let (lowest, width) = self.values(at);
+        let value = if quantile <= 0.0 { lowest } else { lowest + (width - 1) };
+        Some(Nanos::from_nanos(value.min(self.max)).as_secs_f64())
     }
 
     /// The largest in seconds; none of nothing.
     #[must_use]
     pub fn max(&self) -> Option<f64> {
-        (0 < self.count()).then(|| Nanos::from_nanos(self.max).as_secs_f64())
+        (0 < self.count).then(|| Nanos::from_nanos(self.max).as_secs_f64())
     }
 
-    /// The histogram, in nanoseconds.
+    /// As a histogram of nanoseconds, for files that other tools read.
+    ///
+    /// # Panics
+    ///
+    /// Never: it has the same buckets.
     #[must_use]
-    pub fn histogram(&self) -> &Histogram<u64> {
-        &self.histogram
+    pub fn histogram(&self) -> Histogram<u64> {
+        let mut histogram =
+            Histogram::new_with_bounds(1, LONGEST, self.digits).expect("constant bounds that hdrhistogram takes");
+        for (at, count) in self.counts.iter().enumerate().filter(|(_, count)| 0 < **count) {
+            histogram.saturating_record_n(self.values(at).0, *count);
+        }
+        histogram
     }
+
+    /// The lowest value that is counted at `index`, and how many are.
+    fn values(&self, index: usize) -> (u64, u64) {
+        let bucket = (index >> self.half_bits).saturating_sub(1);
+        let rest = index - (bucket << self.half_bits);
+        ((rest as u64) << bucket, 1 << bucket)
+    }
+}
+
+/// Where `value` is counted: its leading bits below the number of its bucket.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "at most 64 buckets of 2^10")]
+fn index(value: u64, half_bits: u32) -> usize {
+    let bucket = (value >> half_bits | 1).ilog2();
+    (u64::from(bucket) << half_bits) as usize + (value >> bucket) as usize
 }
 
 /// The distributions of a run.
@@ -139,5 +230,68 @@ impl Latencies {
         self.tpot.add(&other.tpot);
         self.queue_wait.add(&other.queue_wait);
         self.overhead.add(&other.overhead);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lengths() -> impl Strategy<Value = Vec<u64>> {
+        let any = prop_oneof![
+            0_u64..10_000,
+            1_000_000_u64..1_000_000_000,
+            0_u64..2 * LONGEST,
+            Just(u64::MAX)
+        ];
+        prop::collection::vec(any, 1..200)
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_those_of_hdrhistogram(lengths in lengths(), quantile in 0.0_f64..=1.0) {
+            for (digits, mut track) in [(2, Track::coarse()), (3, Track::fine())] {
+                let mut histogram = Histogram::<u64>::new_with_bounds(1, LONGEST, digits).expect("possible bounds");
+                let max = *lengths.iter().max().expect("there is one");
+                for length in &lengths {
+                    track.record(Nanos::from_nanos(*length));
+                    histogram.saturating_record(*length);
+                }
+                for quantile in [0.0, quantile, 0.5, 0.99, 1.0] {
+                    let expected = Nanos::from_nanos(histogram.value_at_quantile(quantile).min(max));
+                    prop_assert_eq!(track.quantile(quantile), Some(expected.as_secs_f64()));
+                }
+                let made = track.histogram();
+                prop_assert_eq!(made.len(), histogram.len());
+                let counts = |histogram: &Histogram<u64>| -> Vec<(u64, u64)> {
+                    histogram.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
+                };
+                prop_assert_eq!(counts(&made), counts(&histogram));
+            }
+        }
+
+        #[test]
+        fn adding_is_recording(one in lengths(), other in lengths(), quantile in 0.0_f64..=1.0) {
+            let record = |track: &mut Track, lengths: &[u64]| {
+                for length in lengths {
+                    track.record(Nanos::from_nanos(*length));
+                }
+            };
+            let (mut sum, mut all) = (Track::coarse(), Track::coarse());
+            record(&mut sum, &other);
+            sum.clear();
+            record(&mut sum, &one);
+            let mut more = Track::coarse();
+            record(&mut more, &other);
+            sum.add(&more);
+            record(&mut all, &one);
+            record(&mut all, &other);
+            prop_assert_eq!(sum.count(), all.count());
+            prop_assert_eq!(sum.mean(), all.mean());
+            prop_assert_eq!(sum.max(), all.max());
+            prop_assert_eq!(sum.quantile(quantile), all.quantile(quantile));
+        }
     }
 }

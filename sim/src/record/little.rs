@@ -42,3 +42,30 @@ impl Little {
         self.last = now;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(stays: [u64; 2]) -> Little {
+        let mut little = Little::default();
+        little.arrive(Instant::from_secs(1));
+        little.arrive(Instant::from_secs(2));
+        little.leave(Instant::from_secs(5), Nanos::from_secs(stays[0]));
+        little.leave(Instant::from_secs(9), Nanos::from_secs(stays[1]));
+        little
+    }
+
+    #[test]
+    fn stays_add_up_to_the_integral() {
+        let little = run([4, 7]);
+        assert_eq!((little.integral, little.stays), (11_000_000_000, 11_000_000_000));
+        assert_eq!(little.in_system(), 0);
+    }
+
+    #[test]
+    fn a_wrong_stay_is_found() {
+        let little = run([4, 8]);
+        assert_ne!(little.integral, little.stays);
+    }
+}

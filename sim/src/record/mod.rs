@@ -80,6 +80,22 @@ pub struct Record<O> {
     pub samples: Vec<Sample>,
     /// Little's law, as an identity between integers.
     pub little: Little,
+    /// What the run took up in memory.
+    pub slots: Slots,
+}
+
+/// Places that a run has made for what was there at once. They are used again and never given back, so at the end
+/// they tell the most there ever was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slots {
+    /// For requests.
+    pub requests: usize,
+    /// For calls.
+    pub calls: usize,
+    /// For what was under way.
+    pub parcels: usize,
+    /// For events.
+    pub events: usize,
 }
 
 /// Requests by how they ended.

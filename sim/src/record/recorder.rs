@@ -13,7 +13,8 @@ use tollgate_mock_llm::model::{BackendSpec, FaultSpec};
 use super::ejections::Ejections;
 use super::samples::Samples;
 use super::{
-    BackendLoad, Bins, Counts, EndpointRecord, FaultRecord, Latencies, Little, Observer, Record, TenantRecord, Track,
+    BackendLoad, Bins, Counts, EndpointRecord, FaultRecord, Latencies, Little, Observer, Record, Slots, TenantRecord,
+    Track,
 };
 use crate::engine::Plan;
 use crate::scenario::When;
@@ -40,6 +41,8 @@ pub(crate) struct Recorder<O> {
     ejections: Vec<Ejections>,
     tenants: Vec<TenantRecord>,
     faults: Vec<FaultRecord>,
+    /// The first fault of each window. Who arrives in one window arrives in all that are equal: one is kept for them.
+    windows: Vec<usize>,
     samples: Samples,
     little: Little,
 }
@@ -50,6 +53,7 @@ const MOST_FAULTS: usize = 64;
 impl<O: Observer> Recorder<O> {
     pub(crate) fn new(plan: &Plan, observer: O) -> Recorder<O> {
         let n_endpoints = plan.policy.endpoints.len();
+        let faults = windows(plan);
         Recorder {
             observer,
             warmup: Instant::EPOCH + plan.warmup,
@@ -67,7 +71,8 @@ impl<O: Observer> Recorder<O> {
             endpoints: vec![EndpointRecord::default(); n_endpoints],
             ejections: vec![Ejections::default(); n_endpoints],
             tenants: vec![TenantRecord::default(); plan.workload.tenants().len()],
-            faults: windows(plan),
+            windows: firsts(&faults),
+            faults,
             samples: Samples::new(plan.samples),
             little: Little::default(),
         }
@@ -114,27 +119,37 @@ impl<O: Observer> Recorder<O> {
         if outcome.end == End::Completed {
             self.latencies.record(outcome);
         }
-        for fault in hit(&mut self.faults, outcome.arrived) {
-            match outcome.end {
+        hit(
+            &mut self.faults,
+            &self.windows,
+            outcome.arrived,
+            |fault| match outcome.end {
                 End::Completed => fault.e2e.record(outcome.e2e()),
                 End::Failed { .. } => fault.failed += 1,
                 End::Refused { .. } => fault.refused += 1,
                 End::Abandoned | End::Open => {}
-            }
+            },
+        );
+    }
+
+    /// A stream has begun.
+    pub(crate) fn first_token(&mut self, now: Instant, outcome: &Outcome) {
+        if let Some(ttft) = outcome.ttft() {
+            self.bins.first_token(now, ttft);
         }
     }
 
-    pub(crate) fn call_ended(&mut self, started: Instant, now: Instant, attained: bool) {
-        self.bins.call(now, attained);
+    pub(crate) fn call_ended(&mut self, started: Instant, attained: bool) {
+        self.bins.call(started, attained);
         if started < self.warmup {
             return;
         }
         self.calls += 1;
         self.attained += u64::from(attained);
-        for fault in hit(&mut self.faults, started) {
+        hit(&mut self.faults, &self.windows, started, |fault| {
             fault.calls += 1;
             fault.attained += u64::from(attained);
-        }
+        });
     }
 
     #[inline]
@@ -206,7 +221,7 @@ impl<O: Observer> Recorder<O> {
     }
 
     /// The run is over.
-    pub(crate) fn finish(mut self, plan: &Plan, end: Instant, loads: Vec<BackendLoad>) -> Record<O> {
+    pub(crate) fn finish(mut self, plan: &Plan, end: Instant, loads: &[BackendLoad], slots: Slots) -> Record<O> {
         assert_eq!(
             self.little.integral, self.little.stays,
             "Little's law holds on every run"
@@ -238,9 +253,10 @@ impl<O: Observer> Recorder<O> {
             bins: self.bins,
             endpoints: self.endpoints,
             tenants: self.tenants,
-            faults: self.faults,
+            faults: spread(self.faults),
             samples: self.samples.into_vec(),
             little: self.little,
+            slots,
         }
     }
 
@@ -316,10 +332,40 @@ fn windows(plan: &Plan) -> Vec<FaultRecord> {
     list
 }
 
-fn hit(faults: &mut [FaultRecord], at: Instant) -> impl Iterator<Item = &mut FaultRecord> {
+/// The first of each run of faults that have the same window.
+fn firsts(faults: &[FaultRecord]) -> Vec<usize> {
+    let differs = |at: &usize| *at == 0 || !is_same(&faults[*at - 1], &faults[*at]);
+    (0..faults.len()).filter(differs).collect()
+}
+
+fn is_same(one: &FaultRecord, other: &FaultRecord) -> bool {
+    one.start == other.start && one.end == other.end
+}
+
+/// Gives every fault what was kept for all of its window.
+fn spread(mut faults: Vec<FaultRecord>) -> Vec<FaultRecord> {
+    for at in 1..faults.len() {
+        let (before, after) = faults.split_at_mut(at);
+        let (kept, fault) = (&before[at - 1], &mut after[0]);
+        if is_same(kept, fault) {
+            *fault = FaultRecord {
+                backend: std::mem::take(&mut fault.backend),
+                kind: fault.kind,
+                ..kept.clone()
+            };
+        }
+    }
     faults
-        .iter_mut()
-        .filter(move |fault| fault.start <= at && at < fault.end)
+}
+
+#[inline]
+fn hit(faults: &mut [FaultRecord], windows: &[usize], at: Instant, mut tell: impl FnMut(&mut FaultRecord)) {
+    for first in windows {
+        let fault = &mut faults[*first];
+        if fault.start <= at && at < fault.end {
+            tell(fault);
+        }
+    }
 }
 
 impl Counts {

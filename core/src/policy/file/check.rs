@@ -1,6 +1,6 @@
 //! Connects what the file names, and finds what cannot be meant.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -88,11 +88,12 @@ fn tenants(raw: &raw::Policy, report: &Report) {
             }
         }
     }
+    let names: BTreeSet<&str> = raw.tenants.iter().map(|raw| raw.checked.name.as_str()).collect();
     let known = || raw.tenants.iter().map(|raw| raw.checked.name.as_str());
     let named = raw.limits.iter().flat_map(|raw| &raw.tenants);
     let named = named.chain(raw.routes.iter().flat_map(|raw| &raw.tenants));
     for at in named.filter(|_| !raw.tenants.is_empty()) {
-        if !known().any(|name| name == at.value) {
+        if !names.contains(at.value.as_str()) {
             let message = format!("no tenant of this file is called `{}`", at.value);
             let help = nearest(&at.value, known()).help("tenant");
             report.warn(at.span, message, "matches only what a claim or a scenario names", help);

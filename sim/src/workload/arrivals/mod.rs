@@ -22,6 +22,8 @@ mod renewal;
 mod schedule;
 mod spec;
 #[cfg(test)]
+mod spec_tests;
+#[cfg(test)]
 mod tests;
 
 pub use process::Arrivals;

@@ -1,0 +1,494 @@
+//! Gate and lifecycle by hand: one short story per law that random worlds would meet too rarely, and per bug.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use tollgate_core::dice::Dice;
+use tollgate_core::fault::{Fault, FaultSet};
+use tollgate_core::gate::{Gate, GateInput};
+use tollgate_core::health::Circuit;
+use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, PoolId, RequestId, RouteId, ScopeId};
+use tollgate_core::lifecycle::{
+    AttemptEvent, Effect, Effects, Ejection, End, Input, Lifecycle, Phase, Refusal, Request, Ruling, Ticket, Verdict,
+};
+use tollgate_core::memory::Local;
+use tollgate_core::policy::{
+    Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Charges, Class, Endpoint, Jitter, Limit,
+    LoadKind, Match, Needs, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota, Refund, Retry, Route, Slo, Store,
+    Ties, Timeouts,
+};
+use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::usage::{Estimate, Unit, Usage};
+
+const SECOND: Nanos = Nanos::from_secs(1);
+
+/// Below the panic threshold health is ignored; a Retry-After is not.
+#[test]
+fn panic_ignores_health() {
+    let mut policy = policy(&[2]);
+    policy.pools[0].breaker = trips_at_once();
+    policy.pools[0].panic_below = 0.6;
+    let mut world = World::new(policy);
+    let mut doomed = world.start(chat());
+    world.fail(&mut doomed, Fault::Server);
+    assert_eq!(doomed.phase(), Phase::Settled);
+
+    // One of two is healthy, less than 60 percent: both are used again, the tripped one too.
+    let mut used = [0, 0];
+    let mut lives = Vec::new();
+    for _ in 0..32 {
+        let life = world.start(chat());
+        used[world.launched().index()] += 1;
+        lives.push(life);
+    }
+    assert!(0 < used[0] && 0 < used[1], "health is ignored: {used:?}");
+    for life in &mut lives {
+        life.handle(&world.gate, world.now, Input::Abandon, &mut world.effects);
+    }
+
+    // A Retry-After is not: the scope is left alone whatever the health of others.
+    for at in 0..2 {
+        let mut life = loop {
+            let mut life = world.start(chat());
+            if world.launched() == EndpointId(at) {
+                break life;
+            }
+            world.give(&mut life, Input::Abandon);
+        };
+        let open = AttemptEvent::Open {
+            status: 429,
+            code: None,
+            retry_after: Some(SECOND * (10 + u64::from(at))),
+        };
+        world.give(&mut life, attempt(0, open));
+    }
+    let refused = world.start(chat());
+    let until = world.now + SECOND * 10;
+    assert_eq!(
+        end(&refused),
+        End::Refused {
+            refusal: Refusal::NoEndpoint { until }
+        }
+    );
+}
+
+/// A health check that is due is asked for once, and one wake-up follows another, however often the gate is woken.
+#[test]
+fn wishes_do_not_pile_up() {
+    let mut policy = policy(&[1]);
+    policy.pools[0].probe = Some(Probe {
+        path: String::from("/health"),
+        every: SECOND,
+        timeout: SECOND,
+        rise: NonZeroU32::MIN,
+        fall: NonZeroU32::MIN,
+    });
+    let mut world = World::new(policy);
+    let mut wishes = world.tell_gate(GateInput::Start);
+    for _ in 0..10 {
+        wishes.extend(world.tell_gate(GateInput::Wake));
+    }
+    let endpoint = EndpointId(0);
+    let at = world.now + SECOND;
+    assert_eq!(wishes, [Effect::Probe { endpoint }, Effect::WakeGateAt { at }]);
+}
+
+/// A permit that no waiter can use is free to others, although somebody waits.
+#[test]
+fn who_cannot_use_a_permit_does_not_block_it() {
+    let mut policy = policy(&[2]);
+    for endpoint in &mut policy.endpoints {
+        endpoint.max_in_flight = Some(NonZeroU32::MIN);
+    }
+    policy.endpoints[1].can.tools = false;
+    let mut world = World::new(policy);
+    let tools = Needs {
+        tools: true,
+        ..Needs::default()
+    };
+    let with_tools = Request { needs: tools, ..chat() };
+
+    let first = world.start(with_tools);
+    assert_eq!(world.launched(), EndpointId(0));
+    let mut second = world.start(chat());
+    assert_eq!(world.launched(), EndpointId(1));
+    let picky = world.start(with_tools);
+    let mut easy = world.start(chat());
+    assert_eq!((picky.phase(), easy.phase()), (Phase::Queued, Phase::Queued));
+
+    // The second endpoint goes to the one who can use it, and comes back while the other still waits.
+    world.finish(&mut second);
+    world.give(&mut easy, admitted());
+    assert_eq!(world.launched(), EndpointId(1));
+    world.finish(&mut easy);
+    assert_eq!(picky.phase(), Phase::Queued);
+    assert!(!world.gate.snapshot(world.now).endpoints[1].awaited);
+
+    let last = world.start(chat());
+    assert_eq!((last.phase(), world.launched()), (Phase::Racing, EndpointId(1)));
+    world.leave([first, picky, last]);
+}
+
+/// Who waits in a pool is woken when a quota scope has cooled down that an endpoint of another pool had heated.
+#[test]
+fn a_shared_scope_wakes_every_pool() {
+    let mut policy = policy(&[1, 2]);
+    policy.pools[0].queue.length = 0;
+    policy.endpoints[1].scope = policy.endpoints[0].scope;
+    policy.endpoints[2].max_in_flight = Some(NonZeroU32::MIN);
+    let mut other = policy.routes[0].clone();
+    policy.routes[0].pools = vec![PoolId(0)];
+    other.pools = vec![PoolId(1)];
+    policy.routes.push(other);
+    let mut world = World::new(policy);
+
+    let mut heater = world.start(chat());
+    let open = AttemptEvent::Open {
+        status: 429,
+        code: None,
+        retry_after: Some(SECOND),
+    };
+    let effects = world.give(&mut heater, attempt(0, open));
+    let at = world.now + SECOND;
+    assert!(effects.contains(&Effect::WakeGateAt { at }), "{effects:?}");
+
+    let busy = world.start(on_route(1));
+    let mut waiter = world.start(on_route(1));
+    assert_eq!(waiter.phase(), Phase::Queued);
+    world.now = at;
+    let told = world.tell_gate(GateInput::Wake);
+    let request = waiter.id();
+    let verdict = Verdict::Admitted;
+    assert_eq!(told, [Effect::Notify { request, verdict }]);
+    world.give(&mut waiter, admitted());
+    assert_eq!(world.launched(), EndpointId(1));
+    world.leave([busy, waiter]);
+}
+
+/// When one endpoint more trips and the pool panics, those who wait get the ejected ones at once.
+#[test]
+fn a_trip_that_makes_a_pool_panic_admits_waiters() {
+    let mut policy = policy(&[2]);
+    policy.pools[0].breaker = trips_at_once();
+    policy.pools[0].panic_below = 0.5;
+    for endpoint in &mut policy.endpoints {
+        endpoint.max_in_flight = Some(NonZeroU32::MIN);
+    }
+    let mut world = World::new(policy);
+    let mut doomed = world.start(chat());
+    world.fail(&mut doomed, Fault::Server);
+    let mut running = world.start(chat());
+    let waiters = [world.start(chat()), world.start(chat())];
+    assert!(waiters.iter().all(|life| life.phase() == Phase::Queued));
+
+    let effects = world.fail(&mut running, Fault::Server);
+    let notified = effects.iter().filter(|effect| matches!(effect, Effect::Notify { .. }));
+    assert_eq!(notified.count(), 2, "{effects:?}");
+    world.leave(waiters);
+}
+
+/// A late wake-up does not launch what would have to stop at once.
+#[test]
+fn a_late_wake_up_launches_nothing() {
+    let mut policy = policy(&[2]);
+    policy.routes[0].retry.max_attempts = 3;
+    policy.routes[0].retry.backoff = Backoff {
+        base: SECOND,
+        max: SECOND,
+        jitter: Jitter::None,
+    };
+    let mut world = World::new(policy);
+    let mut life = world.start(chat());
+    world.fail(&mut life, Fault::Server);
+    assert_eq!(life.phase(), Phase::BackingOff);
+    world.now += SECOND * 100;
+    let effects = world.give(&mut life, Input::Wake);
+    let refusal = Refusal::Deadline;
+    assert_eq!(effects, [Effect::Refuse { refusal }, Effect::Finish]);
+}
+
+/// Out of probes nobody can say when an endpoint is back: a client is not told to come back at once.
+#[test]
+fn half_open_names_no_time_to_come_back() {
+    let mut policy = policy(&[1]);
+    policy.pools[0].breaker = trips_at_once();
+    let mut world = World::new(policy);
+    let mut doomed = world.start(chat());
+    let effects = world.fail(&mut doomed, Fault::Server);
+    let until = world.now + SECOND;
+    let (endpoint, ejection) = (EndpointId(0), Ejection::Tripped);
+    assert!(effects.contains(&Effect::Eject {
+        endpoint,
+        ejection,
+        until
+    }));
+
+    world.now = until;
+    let probe = world.start(chat());
+    let circuit = world.gate.snapshot(world.now).endpoints[0].circuit;
+    assert!(matches!(circuit, Circuit::HalfOpen { admitted: 1, .. }));
+    let refused = world.start(chat());
+    let until = Instant::FAR;
+    assert_eq!(
+        end(&refused),
+        End::Refused {
+            refusal: Refusal::NoEndpoint { until }
+        }
+    );
+    world.leave([probe]);
+}
+
+/// Out of attempts, a client is told of the first pool that comes back, not of the one that failed last.
+#[test]
+fn the_first_pool_that_comes_back_counts() {
+    let mut policy = policy(&[1, 1]);
+    policy.routes[0].retry.max_attempts = 2;
+    policy.routes[0].retry.backoff.max = Nanos::ZERO;
+    let mut world = World::new(policy);
+    let mut life = world.start(chat());
+    for (id, secs) in [(0, 5), (1, 10)] {
+        let open = AttemptEvent::Open {
+            status: 429,
+            code: None,
+            retry_after: Some(SECOND * secs),
+        };
+        world.give(&mut life, attempt(id, open));
+    }
+    let until = world.now + SECOND * 5;
+    let (fault, refused) = (Fault::RateLimited, end(&life));
+    let refusal = Refusal::OutOfAttempts { fault, until };
+    assert_eq!(refused, End::Failed { refusal });
+}
+
+/// An answer to a health check of an endpoint that a new policy does not have is ignored.
+#[test]
+fn health_of_nobody_is_ignored() {
+    let mut world = World::new(policy(&[1]));
+    let endpoint = EndpointId(7);
+    assert_eq!(world.tell_gate(GateInput::Probe { endpoint, ok: false }), []);
+}
+
+/// What was charged when a store did not answer comes back into the window in which it was charged.
+#[test]
+fn a_fallback_charge_is_settled_where_it_was_taken() {
+    let mut policy = policy(&[1]);
+    let quota = Quota {
+        amount: NonZeroU64::new(100).expect("not zero"),
+        period: SECOND,
+        burst: NonZeroU64::new(100).expect("not zero"),
+    };
+    for store in [
+        Store::Local,
+        Store::Strict {
+            deadline: SECOND,
+            on_outage: OnOutage::LocalShare,
+        },
+    ] {
+        policy.limits.push(Limit {
+            name: String::from("tokens"),
+            algorithm: Algorithm::FixedWindow(quota),
+            unit: Unit::Tokens,
+            per: Vec::new(),
+            when: Match::default(),
+            on_wait: OnWait::Refuse,
+            refund: Refund::Full,
+            max_keys: NonZeroU32::MIN,
+            store,
+            output_default: 0,
+        });
+    }
+    let mut world = World::new(policy);
+    let key = KeyHash(1);
+    let mut charges = Charges::default();
+    charges.push(LimitId(0), key);
+    charges.push(LimitId(1), key);
+    let mut request = chat();
+    request.class.charges = charges;
+    request.estimate = Estimate {
+        input: 60,
+        output: Some(30),
+    };
+    let mut life = world.start(request);
+    world.now += SECOND;
+    let ticket = Ticket(life.id());
+    let ruling = Ruling::Unavailable;
+    world.give(&mut life, Input::Rule { ticket, ruling });
+    let usage = Usage { input: 60, output: 10 };
+    world.give(&mut life, attempt(0, AttemptEvent::Finish { usage }));
+
+    let left = |limit| world.gate.standing(LimitId(limit), key, world.now).remaining;
+    assert_eq!((left(0), left(1)), (100, 30));
+}
+
+/// A gate, its clock, and what was asked for last.
+struct World {
+    gate: Gate<Local>,
+    now: Instant,
+    effects: Effects,
+    last: Vec<Effect>,
+    n_requests: u64,
+}
+
+impl World {
+    fn new(policy: Policy) -> World {
+        World {
+            gate: Gate::new(policy),
+            now: Instant::from_secs(10),
+            effects: Effects::new(),
+            last: Vec::new(),
+            n_requests: 0,
+        }
+    }
+
+    fn start(&mut self, request: Request) -> Lifecycle {
+        let id = RequestId(self.n_requests);
+        self.n_requests += 1;
+        let mut life = Lifecycle::new(id, request, Dice::new(7).request(id.0));
+        self.give(&mut life, Input::Start);
+        life
+    }
+
+    fn give(&mut self, life: &mut Lifecycle, input: Input) -> Vec<Effect> {
+        life.handle(&self.gate, self.now, input, &mut self.effects);
+        self.last = self.effects.drain().collect();
+        self.last.clone()
+    }
+
+    /// The clients of these go.
+    fn leave<const N: usize>(&mut self, lives: [Lifecycle; N]) {
+        for mut life in lives {
+            self.give(&mut life, Input::Abandon);
+            assert_eq!(life.phase(), Phase::Settled);
+        }
+    }
+
+    fn tell_gate(&mut self, input: GateInput) -> Vec<Effect> {
+        self.gate.handle(self.now, input, &mut self.effects);
+        self.effects.drain().collect()
+    }
+
+    fn fail(&mut self, life: &mut Lifecycle, fault: Fault) -> Vec<Effect> {
+        let last = life.outcome().attempts - 1;
+        self.give(life, attempt(last, AttemptEvent::Fail { fault }))
+    }
+
+    fn finish(&mut self, life: &mut Lifecycle) {
+        let usage = Usage::default();
+        self.give(life, attempt(0, AttemptEvent::Finish { usage }));
+        assert_eq!(end(life), End::Completed);
+    }
+
+    /// Where the last launch went.
+    fn launched(&self) -> EndpointId {
+        let endpoint = |effect: &Effect| {
+            let Effect::Launch { endpoint, .. } = effect else {
+                return None;
+            };
+            Some(*endpoint)
+        };
+        self.last.iter().find_map(endpoint).expect("something was launched")
+    }
+}
+
+fn chat() -> Request {
+    on_route(0)
+}
+
+fn on_route(route: u16) -> Request {
+    Request {
+        class: Class {
+            route: Some(RouteId(route)),
+            charges: Charges::default(),
+        },
+        ..Request::default()
+    }
+}
+
+fn attempt(id: u8, event: AttemptEvent) -> Input {
+    Input::Attempt {
+        id: AttemptId(id),
+        event,
+    }
+}
+
+fn admitted() -> Input {
+    Input::Dequeue {
+        verdict: Verdict::Admitted,
+    }
+}
+
+fn end(life: &Lifecycle) -> End {
+    life.outcome().end
+}
+
+fn trips_at_once() -> BreakerKind {
+    BreakerKind::Consecutive {
+        failures: NonZeroU32::MIN,
+        open: SECOND,
+        probes: NonZeroU32::MIN,
+    }
+}
+
+/// One route over pools of so many endpoints each, which can do everything, one attempt and room to wait.
+fn policy(sizes: &[u16]) -> Policy {
+    let mut policy = Policy::default();
+    for size in sizes {
+        let start = u16::try_from(policy.endpoints.len()).expect("a few");
+        for _ in 0..*size {
+            let scope = ScopeId::at(policy.scopes.len());
+            policy.scopes.push(String::from("account"));
+            policy.endpoints.push(Endpoint {
+                name: String::from("endpoint"),
+                pool: PoolId::at(policy.pools.len()),
+                url: None,
+                provider: String::from("openai"),
+                model: None,
+                api_key_env: Vec::new(),
+                region: None,
+                max_in_flight: None,
+                price: None,
+                can: Capability::default(),
+                scope,
+            });
+        }
+        policy.pools.push(Pool {
+            name: String::from("pool"),
+            endpoints: start..start + size,
+            balance: Balance {
+                kind: BalanceKind::Random,
+                load: LoadKind::InFlight,
+                ties: Ties::Random,
+            },
+            breaker: BreakerKind::Off,
+            panic_below: 0.0,
+            probe: None,
+            queue: QueueShape {
+                length: 10,
+                wait: SECOND * 5,
+            },
+        });
+    }
+    policy.routes.push(Route {
+        name: String::from("route"),
+        matches: Match::default(),
+        pools: (0..sizes.len()).map(PoolId::at).collect(),
+        require_region: None,
+        timeouts: Timeouts {
+            total: SECOND * 60,
+            ..Timeouts::default()
+        },
+        retry: Retry {
+            max_attempts: 1,
+            on: FaultSet::RETRIABLE,
+            budget: None,
+            backoff: Backoff {
+                base: Nanos::ZERO,
+                max: SECOND,
+                jitter: Jitter::None,
+            },
+        },
+        hedge: None,
+        cancel_on_abandon: true,
+        slo: Slo::default(),
+    });
+    policy
+}

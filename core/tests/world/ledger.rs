@@ -1,0 +1,123 @@
+//! The books of limits, kept from outside: reserved, used and refunded make what is charged.
+
+use std::collections::BTreeMap;
+
+use tollgate_core::id::{KeyHash, LimitId};
+use tollgate_core::lifecycle::{Lifecycle, Request};
+use tollgate_core::policy::{Algorithm, OnOutage, Policy, Refund, Store};
+use tollgate_core::usage::{Cost, Unit, Usage};
+
+use super::plan::AGE;
+
+/// What each key of each limit must be charged with, of limits that forget nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    lines: BTreeMap<(LimitId, KeyHash), Line>,
+    followed: Vec<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    reserved: Cost,
+    used: Cost,
+}
+
+/// Whose charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Of limits in this process.
+    Local,
+    /// Of limits elsewhere that fell back to this process.
+    Fallen,
+}
+
+impl Ledger {
+    pub(crate) fn new(policy: &Policy) -> Ledger {
+        let forgets_nothing = |algorithm: Algorithm| match algorithm {
+            Algorithm::FixedWindow(quota) => quota.period == AGE,
+            Algorithm::Permits(_) => true,
+            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) => false,
+        };
+        Ledger {
+            lines: BTreeMap::new(),
+            followed: policy
+                .limits
+                .iter()
+                .map(|limit| forgets_nothing(limit.algorithm))
+                .collect(),
+        }
+    }
+
+    /// A request was charged its estimate.
+    pub(crate) fn reserve(&mut self, policy: &Policy, request: &Request, whose: Whose) {
+        for (limit, key) in self.charged(policy, request, whose) {
+            let line = self.lines.entry((limit, key)).or_default();
+            line.reserved += estimated(policy, limit, request);
+        }
+    }
+
+    /// A request is over.
+    pub(crate) fn settle(&mut self, policy: &Policy, lifecycle: &Lifecycle, whose: Whose) {
+        let (request, outcome) = (lifecycle.request(), lifecycle.outcome());
+        for (limit, key) in self.charged(policy, request, whose) {
+            let line = self.lines.entry((limit, key)).or_default();
+            let reserved = estimated(policy, limit, request);
+            line.reserved -= reserved;
+            if 0 < outcome.attempts {
+                line.used += used(policy, limit, outcome.usage, reserved);
+            }
+        }
+    }
+
+    /// Every key that was ever charged, with what it is charged now.
+    pub(crate) fn charges(&self) -> impl Iterator<Item = (LimitId, KeyHash, Cost)> {
+        let sum = |line: &Line| line.reserved + line.used;
+        self.lines
+            .iter()
+            .map(move |((limit, key), line)| (*limit, *key, sum(line)))
+    }
+
+    fn charged(&self, policy: &Policy, request: &Request, whose: Whose) -> Vec<(LimitId, KeyHash)> {
+        let charges = request.class.charges;
+        let all = (0..charges.len()).map(|at| charges.at(at));
+        let is_it = |limit: LimitId| match policy.limits[limit.index()].store {
+            Store::Local => whose == Whose::Local,
+            Store::Strict { on_outage, .. } => whose == Whose::Fallen && on_outage == OnOutage::LocalShare,
+        };
+        all.filter(|(limit, _)| self.followed[limit.index()] && is_it(*limit))
+            .collect()
+    }
+}
+
+fn estimated(policy: &Policy, limit: LimitId, request: &Request) -> Cost {
+    let limit = &policy.limits[limit.index()];
+    let (input, output) = (
+        u64::from(request.estimate.input),
+        request.estimate.output.map(u64::from),
+    );
+    let assumed = output.unwrap_or(u64::from(limit.output_default));
+    let most = limit.algorithm.most();
+    match (limit.unit, output) {
+        (Unit::Requests | Unit::InFlight, _) => 1,
+        (Unit::InputTokens, _) => input,
+        (Unit::OutputTokens, Some(output)) => output,
+        (Unit::OutputTokens, None) => assumed.min(most),
+        (Unit::Tokens, Some(output)) => input + output,
+        (Unit::Tokens, None) => (input + assumed).min(most).max(input),
+    }
+}
+
+fn used(policy: &Policy, limit: LimitId, usage: Usage, reserved: Cost) -> Cost {
+    let limit = &policy.limits[limit.index()];
+    let truth = match limit.unit {
+        Unit::Requests => 1,
+        Unit::InFlight => return 0,
+        Unit::InputTokens => u64::from(usage.input),
+        Unit::OutputTokens => u64::from(usage.output),
+        Unit::Tokens => u64::from(usage.input) + u64::from(usage.output),
+    };
+    match limit.refund {
+        Refund::Full => truth,
+        Refund::None => truth.max(reserved),
+    }
+}

@@ -1,0 +1,231 @@
+//! Policies at random: everything that a policy may say, in combinations that nobody would write.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use tollgate_core::fault::{Fault, FaultSet};
+use tollgate_core::id::{PoolId, ScopeId};
+use tollgate_core::policy::{
+    Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, Hedge, HedgeAfter, Jitter, Limit,
+    LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget,
+    Route, Slo, Store, Ties, Timeouts, Window,
+};
+use tollgate_core::time::Nanos;
+use tollgate_core::usage::Unit;
+
+use super::Tilt;
+use super::entropy::Entropy;
+
+/// A window that outlasts every world: what a limit of this length has counted is exactly what was charged.
+pub(crate) const AGE: Nanos = Nanos::from_secs(1_000_000_000);
+
+pub(crate) fn policy(dice: &mut impl Entropy, tilt: &Tilt) -> Policy {
+    let n_scopes = 1 + dice.index(4);
+    let mut policy = Policy {
+        scopes: vec![String::from("account"); n_scopes],
+        regions: vec![String::from("here"), String::from("there")],
+        ..Policy::default()
+    };
+    for _ in 0..=dice.below(3) {
+        let start = u16::try_from(policy.endpoints.len()).expect("a few");
+        for _ in 0..=dice.below(3) {
+            let pool = PoolId::at(policy.pools.len());
+            policy.endpoints.push(endpoint(dice, tilt, pool, n_scopes));
+        }
+        let end = u16::try_from(policy.endpoints.len()).expect("a few");
+        policy.pools.push(pool(dice, tilt, start..end));
+    }
+    for _ in 0..dice.below(5) {
+        policy.limits.push(limit(dice));
+    }
+    for _ in 0..=dice.below(2) {
+        let route = route(dice, tilt, policy.pools.len());
+        policy.routes.push(route);
+    }
+    policy
+}
+
+fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize) -> Endpoint {
+    let can = if dice.chance(70) {
+        Capability::default()
+    } else {
+        Capability {
+            context: dice.pick(&[50, 150, u32::MAX]),
+            tools: dice.chance(50),
+            vision: dice.chance(50),
+            ..Capability::default()
+        }
+    };
+    Endpoint {
+        name: String::from("endpoint"),
+        pool,
+        url: None,
+        provider: String::from("openai"),
+        model: None,
+        api_key_env: Vec::new(),
+        region: dice.pick(&[None, None, Some(RegionId(0)), Some(RegionId(1))]),
+        max_in_flight: dice.chance(tilt.scarce).then(|| nonzero(1 + dice.small(3))),
+        price: None,
+        can,
+        scope: ScopeId::at(dice.index(n_scopes)),
+    }
+}
+
+fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -> Pool {
+    let choices = nonzero(1 + dice.small(3));
+    let balance = Balance {
+        kind: dice.pick(&[
+            BalanceKind::RoundRobin,
+            BalanceKind::Random,
+            BalanceKind::LeastInFlight,
+            BalanceKind::P2c { choices },
+        ]),
+        load: dice.pick(&[LoadKind::InFlight, LoadKind::PeakEwma { decay: SECOND }]),
+        ties: dice.pick(&[Ties::Random, Ties::First]),
+    };
+    let probe = dice.chance(30).then(|| Probe {
+        path: String::from("/health"),
+        every: dice.pick(&[MILLI * 100, SECOND]),
+        timeout: MILLI * 50,
+        rise: nonzero(1 + dice.small(2)),
+        fall: nonzero(1 + dice.small(2)),
+    });
+    Pool {
+        name: String::from("pool"),
+        endpoints,
+        balance,
+        breaker: breaker(dice, tilt),
+        panic_below: dice.pick(&[0.0, 0.5, 0.5, 1.0]),
+        probe,
+        queue: QueueShape {
+            length: dice.small(6),
+            wait: dice.pick(&[MILLI, MILLI * 200, SECOND * 5, Nanos::FOREVER]),
+        },
+    }
+}
+
+fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {
+    if !dice.chance(tilt.breakers) {
+        return BreakerKind::Off;
+    }
+    let open = dice.pick(&[Nanos::ZERO, MILLI * 50, MILLI * 500, SECOND * 3]);
+    let probes = nonzero(1 + dice.small(3));
+    if dice.chance(50) {
+        return BreakerKind::Consecutive {
+            failures: nonzero(1 + dice.small(3)),
+            open,
+            probes,
+        };
+    }
+    BreakerKind::ErrorRate {
+        share: dice.pick(&[0.1, 0.5, 1.0]),
+        window: dice.pick(&[Window::Count(nonzero(4)), Window::Time(SECOND)]),
+        min_requests: nonzero(1 + dice.small(3)),
+        open,
+        probes,
+    }
+}
+
+fn limit(dice: &mut impl Entropy) -> Limit {
+    let quota = Quota {
+        amount: NonZeroU64::new(dice.pick(&[2, 20, 500])).expect("not zero"),
+        period: dice.pick(&[MILLI * 100, SECOND, SECOND * 60]),
+        burst: NonZeroU64::new(dice.pick(&[1, 20, 500])).expect("not zero"),
+    };
+    let ledger = Quota {
+        amount: NonZeroU64::new(dice.pick(&[30, 3_000, 1_000_000])).expect("not zero"),
+        period: AGE,
+        ..quota
+    };
+    let most = nonzero(1 + dice.small(8));
+    let algorithm = dice.pick(&[
+        Algorithm::Gcra(quota),
+        Algorithm::TokenBucket(quota),
+        Algorithm::FixedWindow(quota),
+        Algorithm::FixedWindow(ledger),
+        Algorithm::FixedWindow(ledger),
+        Algorithm::Permits(most),
+    ]);
+    let unit = match algorithm {
+        Algorithm::Permits(_) => Unit::InFlight,
+        Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::FixedWindow(_) => {
+            dice.pick(&[Unit::Requests, Unit::Tokens, Unit::InputTokens, Unit::OutputTokens])
+        }
+    };
+    Limit {
+        name: String::from("limit"),
+        algorithm,
+        unit,
+        per: Vec::new(),
+        when: Match::default(),
+        on_wait: dice.pick(&[OnWait::Refuse, OnWait::Delay { most: MILLI * 300 }]),
+        refund: dice.pick(&[Refund::Full, Refund::None]),
+        max_keys: match algorithm {
+            Algorithm::FixedWindow(quota) if quota.period != AGE => nonzero(1 + dice.small(2)),
+            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) => nonzero(1 + dice.small(2)),
+            Algorithm::FixedWindow(_) | Algorithm::Permits(_) => nonzero(100),
+        },
+        store: match dice.below(4) {
+            0 => Store::Strict {
+                deadline: dice.pick(&[MILLI, MILLI * 50]),
+                on_outage: dice.pick(&[
+                    OnOutage::LocalShare,
+                    OnOutage::LocalShare,
+                    OnOutage::Allow,
+                    OnOutage::Refuse,
+                ]),
+            },
+            _ => Store::Local,
+        },
+        output_default: dice.pick(&[0, 10, 1_000]),
+    }
+}
+
+fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
+    let first = dice.index(n_pools);
+    let n_used = 1 + dice.index(n_pools);
+    let pools = (0..n_used).map(|nth| PoolId::at((first + nth) % n_pools)).collect();
+    let everything = Fault::ALL.into_iter().fold(FaultSet::NONE, FaultSet::with);
+    let budget = dice.chance(50).then(|| RetryBudget {
+        ratio: dice.pick(&[0.1, 0.5, 2.0]),
+        floor_per_sec: dice.pick(&[0.0, 1.0]),
+        ttl: dice.pick(&[SECOND, AGE]),
+    });
+    let quantile = HedgeAfter::Quantile(0.5);
+    let hedge = dice.chance(40).then(|| Hedge {
+        after: dice.pick(&[HedgeAfter::Delay(MILLI * 5), HedgeAfter::Delay(MILLI * 100), quantile]),
+        max: 1 + u8::try_from(dice.below(3)).expect("small"),
+        budget: dice.pick(&[0.05, 0.5, 1.0]),
+    });
+    Route {
+        name: String::from("route"),
+        matches: Match::default(),
+        pools,
+        require_region: dice.pick(&[None, None, None, None, Some(RegionId(0)), Some(RegionId(1))]),
+        timeouts: Timeouts {
+            connect: dice.pick(&[MILLI * 10, MILLI * 100, Nanos::FOREVER]),
+            ttft: dice.pick(&[MILLI * 50, SECOND, Nanos::FOREVER]),
+            idle: dice.pick(&[MILLI * 20, SECOND, Nanos::FOREVER]),
+            total: dice.pick(tilt.totals),
+        },
+        retry: Retry {
+            max_attempts: 1 + u8::try_from(dice.below(6)).expect("small"),
+            on: dice.pick(&[FaultSet::RETRIABLE, FaultSet::RETRIABLE, FaultSet::NONE, everything]),
+            budget,
+            backoff: Backoff {
+                base: dice.pick(&[Nanos::ZERO, MILLI, MILLI * 100]),
+                max: dice.pick(&[Nanos::ZERO, MILLI * 200, SECOND * 10]),
+                jitter: dice.pick(&[Jitter::Full, Jitter::None]),
+            },
+        },
+        hedge,
+        cancel_on_abandon: dice.chance(60),
+        slo: Slo::default(),
+    }
+}
+
+pub(crate) const MILLI: Nanos = Nanos::from_millis(1);
+pub(crate) const SECOND: Nanos = Nanos::from_secs(1);
+
+fn nonzero(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).expect("not zero")
+}
