@@ -81,8 +81,8 @@ fn find(named: &str, shipped: Option<&'static str>, what: &str) -> Result<Source
     };
     let scenarios = shipped::SCENARIOS.iter().filter(|_| what.contains("scenario"));
     let policies = shipped::POLICIES.iter().filter(|_| what.contains("policy"));
-    let names = scenarios.chain(policies).map(|shipped| shipped.name);
-    let help = file::nearest(named, names).help(&format!("shipped {what}"));
+    let words = scenarios.chain(policies).map(|shipped| shipped.name);
+    let help = file::nearest(named, words).help(&format!("shipped {what}"));
     let help = help.unwrap_or_else(|| "`tollgate scenarios` lists what is shipped".to_owned());
     Err(Failure::wrong(format!("{error}\n  = help: {help}")))
 }
