@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod bad_input;
+mod bad_traces;
 mod commands;
 mod help;
 mod interrupt;
