@@ -241,6 +241,37 @@ fn files_are_short_and_say_what_they_are_for() {
     wrong.check();
 }
 
+/// A file that no module names is not compiled, and its tests do not run.
+#[test]
+fn every_file_is_compiled() {
+    let mut wrong = Wrong::new("each file is the root of a crate or a test, or some `mod` beside or above it names it");
+    let files = rust_files();
+    for path in &files {
+        let (folder, file) = path.rsplit_once('/').expect("no source stands in the root");
+        let (above, last) = folder.rsplit_once('/').unwrap_or(("", folder));
+        let roots = ["benches", "examples", "fuzz_targets", "tests"];
+        let stem = file.trim_end_matches(".rs");
+        let (is_root, module, beside) = match stem {
+            "main" | "lib" => (true, stem, folder),
+            "mod" => (false, last, above),
+            _ => (roots.contains(&last), stem, folder),
+        };
+        let named = format!("mod {module};");
+        let names_it = |other: &&String| {
+            let is_near =
+                other.rsplit_once('/').is_some_and(|(near, _)| near == beside) || **other == format!("{beside}.rs");
+            let text = source(other);
+            let by_path = [format!("#[path = \"{file}\"]"), format!("/{path}\"]")];
+            is_near && (text.lines().any(|line| line.trim().ends_with(&named)) || text.contains(&by_path[0]))
+                || text.contains(&by_path[1])
+        };
+        if !is_root && !files.iter().any(|other| names_it(&other)) {
+            wrong.add(format_args!("{path}: nothing says `{named}`"));
+        }
+    }
+    wrong.check();
+}
+
 #[test]
 fn nothing_is_put_off() {
     // In pieces, so that this file may say them.

@@ -14,7 +14,7 @@ pub(crate) fn has_test(text: &str, name: &str) -> bool {
     let signature = format!("fn {name}(");
     let is_marked = |at: usize| {
         let above = lines[..at].iter().rev();
-        let mut marks = above.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        let mut marks = above.take_while(|line| !line.is_empty() && **line != "}");
         marks.any(|line| *line == "#[test]")
     };
     let is_test = |at: usize| lines[at].contains(&signature) && is_marked(at);
