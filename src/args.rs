@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 /// Try a gateway policy before it meets your traffic.
 ///
 /// One policy file says how requests are limited, routed, retried and failed over. tollgate runs it in virtual time
-/// against modeled providers, and serves it in production by the same code.
+/// against modeled providers, and is made to serve it in production by the same code.
 #[derive(Debug, Parser)]
 #[command(
     name = "tollgate",

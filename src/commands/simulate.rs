@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use indicatif::{HumanCount, HumanFloatCount};
 use tollgate_core::time::Nanos;
-use tollgate_reports::{page, table};
+use tollgate_reports::result::Cause;
+use tollgate_reports::{ResultSet, page, table};
 use tollgate_sim::experiment::{
     Comparison, Conditions, Progress, Strategy, compare, expected_requests, prepare, result_set,
 };
@@ -87,9 +88,11 @@ fn simulate(
         wall_seconds,
         notes,
     };
-    let set = result_set(&conditions, strategies, &comparison);
+    let mut set = result_set(&conditions, strategies, &comparison);
+    let unrouted = unrouted(&set);
+    set.summary.notes.extend(unrouted);
     set.write(out).map_err(Failure::failed)?;
-    for note in &conditions.notes {
+    for note in &set.summary.notes {
         term::tell(&format!("note: {note}"));
     }
     if args.json {
@@ -186,6 +189,20 @@ fn candidates(args: &Simulate, source: &Source, scenario: &Scenario) -> Result<V
         });
     }
     Ok(candidates)
+}
+
+/// Says of each strategy whose routes leave requests out how many they are: most likely its `match` is not meant so.
+fn unrouted(set: &ResultSet) -> Vec<String> {
+    let strategies = set.summary.strategies.iter();
+    let notes = strategies.filter_map(|strategy| {
+        let missed = strategy.requests.refused.get(&Cause::NoRoute)?;
+        let share = missed / strategy.requests.offered * 100.0;
+        Some(format!(
+            "`{}` refuses {share:.0} % of the requests because none of its routes matches them",
+            strategy.name
+        ))
+    });
+    notes.collect()
 }
 
 fn trace_name(arrivals: &ArrivalSpec) -> Option<String> {

@@ -10,7 +10,7 @@ use super::run::Strategy;
 use super::warmup;
 use crate::engine::{Delay, Network, Plan, PlanError};
 use crate::scenario::{NetworkSpec, Scenario, Unbound, Warmup};
-use crate::workload::Workload;
+use crate::workload::{ArrivalSpec, Workload};
 
 /// Why strategies cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ fn plans(
     for (name, policy) in policies {
         let plan = Plan::new(policy, workload.clone(), scenario.backends.clone())?
             .seed(scenario.seed)
-            .until(scenario.run.duration, scenario.run.requests)
+            .until(lasts(scenario, workload), scenario.run.requests)
             .faults(scenario.faults.clone())
             .network(network(&scenario.network))
             .samples(samples);
@@ -90,15 +90,24 @@ fn plans(
     Ok(strategies)
 }
 
+/// For how long calls begin: a trace that ends earlier than the scenario ends the run, or its rates would be too low.
+fn lasts(scenario: &Scenario, workload: &Workload) -> Option<Nanos> {
+    let duration = scenario.run.duration?;
+    let (Some(trace), ArrivalSpec::Trace(spec)) = (workload.trace(), &scenario.workload.arrivals) else {
+        return Some(duration);
+    };
+    // The last call still belongs to it, however the division rounds.
+    let end = Nanos::from_secs_f64(trace.duration().as_secs_f64() / spec.speedup) + Nanos::from_nanos(1);
+    Some(duration.min(end))
+}
+
 /// All strategies leave out the same beginning, so that they are compared on the same requests.
 fn set_warmup(scenario: &Scenario, strategies: &mut [Strategy]) {
     let length = match scenario.run.warmup {
         Warmup::Length(length) => length,
         Warmup::Share(share) => {
-            let whole = scenario
-                .run
-                .duration
-                .or_else(|| strategies.first().and_then(|first| first.plan.expected()));
+            let first = strategies.first().map(|first| &first.plan);
+            let whole = first.and_then(|plan| plan.duration.or_else(|| plan.expected()));
             Nanos::from_secs_f64(whole.unwrap_or_default().as_secs_f64() * share)
         }
         Warmup::Auto => strategies

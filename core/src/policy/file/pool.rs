@@ -165,7 +165,7 @@ fn window(value: &Value<'_>) -> Result<Window, Wrong> {
 }
 
 fn probe(table: &Section<'_>) -> Probe {
-    let every = table.optional("every", kind::length);
+    let every = table.optional("every", period);
     let timeout = table.optional("timeout", kind::length);
     let probe = Probe {
         path: table.or("path", path, String::from("/health")),
@@ -183,6 +183,15 @@ fn probe(table: &Section<'_>) -> Probe {
             .warn(timeout.span, message, "longer than `every`", None::<&str>);
     }
     probe
+}
+
+/// How often something may be done of its own accord: a typing error must not become a million checks a second.
+fn period(value: &Value<'_>) -> Result<Nanos, Wrong> {
+    const LEAST: Nanos = Nanos::from_millis(1);
+    match kind::length(value)? {
+        length if length < LEAST => Err(Wrong::expected("a duration of at least 1ms")),
+        length => Ok(length),
+    }
 }
 
 fn path(value: &Value<'_>) -> Result<String, Wrong> {
