@@ -45,7 +45,7 @@ pub(crate) fn find_policy(named: &str) -> Result<Source, Failure> {
 /// The file `named`, or the shipped scenario or policy of that name.
 pub(crate) fn find_either(named: &str) -> Result<Source, Failure> {
     let shipped = shipped::scenario(named).map(|shipped| shipped.text);
-    find(named, shipped.or_else(|| shipped::policy(named)), "scenario")
+    find(named, shipped.or_else(|| shipped::policy(named)), "scenario or policy")
 }
 
 /// A shipped file, whatever lies on disk under its name.
