@@ -274,7 +274,7 @@ fn waiting_for_a_connection_is_a_fault_of_its_own() {
         for event in events {
             world.give(&mut life, attempt(0, event));
         }
-        world.now = world.now + connect;
+        world.now += connect;
         world.give(&mut life, Input::Wake);
         assert_eq!(life.outcome().fault(), Some(expected));
         let circuit = world.gate.snapshot(world.now).endpoints[0].circuit;
@@ -284,7 +284,7 @@ fn waiting_for_a_connection_is_a_fault_of_its_own() {
             expected == Fault::NoConnection,
             "only the endpoint's own faults trip"
         );
-        world.now = world.now + SECOND;
+        world.now += SECOND;
     }
 }
 
