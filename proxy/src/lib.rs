@@ -32,5 +32,10 @@
 //! Of core it names only what drives it (`gate`, `lifecycle`, `policy`, `memory`, and the words they are written in),
 //! never its laws. A test of the workspace, `the_proxy_decides_nothing`, holds it to that.
 
+pub mod address;
+pub mod answer;
+pub mod auth;
 pub mod observe;
+pub mod provider;
+pub mod request;
 pub mod settings;

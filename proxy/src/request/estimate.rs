@@ -23,7 +23,9 @@ impl Estimator {
     pub(super) fn input(&self, bytes: usize, contents: &Contents, others: usize) -> u32 {
         let media = contents.media.saturating_mul(MEDIUM_TOKENS);
         let text = match self {
-            Estimator::Bytes => (bytes as u64).saturating_sub(contents.media_bytes).div_ceil(TOKEN_BYTES),
+            Estimator::Bytes => (bytes as u64)
+                .saturating_sub(contents.media_bytes)
+                .div_ceil(TOKEN_BYTES),
         };
         let others = (others as u64).div_ceil(TOKEN_BYTES);
         let all = text.saturating_add(media).saturating_add(others);

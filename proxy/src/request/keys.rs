@@ -113,9 +113,32 @@ impl<'a> Found<'a> {
         self.values[key as usize].filter(|value| *value != "null")
     }
 
+    /// Just after the brace that opens the object.
+    pub(super) fn open(&self) -> usize {
+        let brace = self.text.find('{').expect("an object was read");
+        brace + 1
+    }
+
     /// Where the value of `key` stands, be it `null`.
     pub(super) fn span(&self, key: Key) -> Option<Span> {
         self.values[key as usize].map(|value| span_of(self.text, value))
+    }
+}
+
+/// What one key of a small object says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Member<'a> {
+    /// Its value, as it is written; the last, if there are several.
+    pub(super) value: Option<&'a str>,
+    /// How often it stands there.
+    pub(super) times: u32,
+}
+
+impl<'a> Member<'a> {
+    /// What `json` says about `name`; nothing if it is not an object.
+    pub(super) fn of(json: &'a str, name: &str) -> Option<Member<'a>> {
+        let mut json = serde_json::Deserializer::from_str(json);
+        json.deserialize_map(One(name)).ok()
     }
 }
 
@@ -216,5 +239,51 @@ impl Visitor<'_> for Name {
             Some(key) => Named::Like(key),
             None => Named::Other,
         })
+    }
+}
+
+/// Looks for one key.
+struct One<'n>(&'n str);
+
+impl<'a> Visitor<'a> for One<'_> {
+    type Value = Member<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Member<'a>, A::Error> {
+        let mut member = Member::default();
+        while let Some(is_it) = map.next_key_seed(Is(self.0))? {
+            let value: &RawValue = map.next_value()?;
+            if is_it {
+                member.value = Some(value.get());
+                member.times = member.times.saturating_add(1);
+            }
+        }
+        Ok(member)
+    }
+}
+
+/// Whether a key is this one.
+struct Is<'n>(&'n str);
+
+impl<'a> DeserializeSeed<'a> for Is<'_> {
+    type Value = bool;
+
+    fn deserialize<D: serde::Deserializer<'a>>(self, json: D) -> Result<bool, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Is<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<bool, E> {
+        Ok(name == self.0)
     }
 }
