@@ -31,3 +31,6 @@
 //!
 //! Of core it names only what drives it (`gate`, `lifecycle`, `policy`, `memory`, and the words they are written in),
 //! never its laws. A test of the workspace, `the_proxy_decides_nothing`, holds it to that.
+
+mod tasks;
+pub mod upstream;
