@@ -85,6 +85,20 @@ impl Dice {
 pub struct RequestDice(u64);
 
 impl RequestDice {
+    /// The dice as 64 bits, to be sent where [`from_bits`](RequestDice::from_bits) makes them the same dice again: a mock
+    /// server that is told the dice of a request draws what a simulated backend would.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The dice that [`to_bits`](RequestDice::to_bits) has written down. Any bits are dice; those of a run come from
+    /// [`Dice::request`].
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> RequestDice {
+        RequestDice(bits)
+    }
+
     /// The generator of one purpose and attempt (or of the n-th draw, where there are no attempts).
     #[must_use]
     #[inline]

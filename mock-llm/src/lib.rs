@@ -9,6 +9,9 @@
 //! |---|---|
 //! | [`draw`] | distributions: one value from the dice of one key |
 //! | [`model`] | backends, their quotas and their faults |
+//! | `clock` (feature) | real time as the model's time, and a clock for tests |
 
+#[cfg(feature = "clock")]
+pub mod clock;
 pub mod draw;
 pub mod model;

@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use crate::settings::Upstream;
+
 /// A stream of bytes in both directions.
 pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
@@ -107,19 +109,16 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// Streams that trust the roots of Mozilla's list and, if there is a file of `more` in PEM, those in it.
-    ///
-    /// `prior_knowledge` are the addresses, as `host:port`, at which HTTP/2 is spoken without TLS.
+    /// Streams as `settings` say.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or holds no certificate.
-    pub fn new(more: Option<&Path>, prior_knowledge: Vec<String>) -> io::Result<Tcp> {
-        let mut roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        if let Some(path) = more {
-            add_roots(&mut roots, path)?;
+    /// If the file of certificates cannot be read, or holds none.
+    pub fn new(settings: &Upstream) -> io::Result<Tcp> {
+        let mut roots = RootCertStore::empty();
+        match &settings.ca_file {
+            Some(path) => add_roots(&mut roots, path)?,
+            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -127,10 +126,13 @@ impl Tcp {
             .map_err(io::Error::other)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if settings.http2 {
+            config.alpn_protocols.push(b"h2".to_vec());
+        }
+        config.alpn_protocols.push(b"http/1.1".to_vec());
         Ok(Tcp {
             tls: TlsConnector::from(Arc::new(config)),
-            prior_knowledge,
+            prior_knowledge: settings.http2_prior_knowledge.clone(),
         })
     }
 }
@@ -252,9 +254,16 @@ mod tests {
     #[test]
     fn a_file_without_certificates_is_refused() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let error = Tcp::new(Some(file.path()), Vec::new()).err().expect("refused");
+        let with = |path: &Path| {
+            let settings = Upstream {
+                ca_file: Some(path.to_owned()),
+                ..Upstream::default()
+            };
+            Tcp::new(&settings)
+        };
+        let error = with(file.path()).err().expect("refused");
         assert!(error.to_string().contains("no certificate"), "{error}");
-        assert!(Tcp::new(Some(Path::new("no/such/file.pem")), Vec::new()).is_err());
-        assert!(Tcp::new(None, Vec::new()).is_ok());
+        assert!(with(Path::new("no/such/file.pem")).is_err());
+        assert!(Tcp::new(&Upstream::default()).is_ok());
     }
 }
