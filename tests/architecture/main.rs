@@ -65,10 +65,11 @@ const RUNTIMES: [&str; 10] = [
 const WORLD: [&str; 7] = ["chrono", "fastrand", "getrandom", "rand", "rayon", "time", "web-time"];
 
 /// The modules of core that the proxy may name. The laws are not among them: a proxy that cannot name a limiter or
-/// a breaker cannot decide in its place.
-const PROXY_MAY_NAME: [&str; 10] = [
+/// a breaker cannot decide in its place. `file` reads settings.
+const PROXY_MAY_NAME: [&str; 11] = [
     "dice",
     "fault",
+    "file",
     "gate",
     "id",
     "lifecycle",
