@@ -35,7 +35,15 @@
 pub mod address;
 pub mod answer;
 pub mod auth;
+mod gateway;
+mod handler;
 pub mod observe;
 pub mod provider;
 pub mod request;
 pub mod settings;
+pub mod upstream;
+
+pub use tollgate_mock_llm::clock;
+
+pub use gateway::{BuildError, Builder, Gateway};
+pub use handler::router;
