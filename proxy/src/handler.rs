@@ -1,8 +1,9 @@
-//! From an HTTP request to an answer.
+//! From an HTTP request to an answer: what paths there are, and what a request is before it has a lifecycle.
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{Request, StatusCode};
@@ -17,7 +18,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new().fallback(answer).with_state(gateway)
 }
 
-async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<axum::body::Body>) -> Response {
+async fn answer(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
     match request.uri().path() {
         "/readyz" if gateway.is_draining() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         "/healthz" | "/readyz" => StatusCode::OK.into_response(),

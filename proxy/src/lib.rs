@@ -32,11 +32,30 @@
 //! Of core it names only what drives it (`gate`, `lifecycle`, `policy`, `memory`, and the words they are written in),
 //! never its laws. A test of the workspace, `the_proxy_decides_nothing`, holds it to that.
 
+pub mod address;
+mod attempt;
+pub mod auth;
+mod driver;
+mod exchange;
 mod gateway;
 mod handler;
+mod intake;
+mod keeper;
+mod mailbox;
 pub mod observe;
+mod perform;
+pub mod provider;
+mod relay;
+pub mod request;
 pub mod settings;
+mod tasks;
+mod thread;
 pub mod upstream;
+mod answer {
+    pub fn error_event(_: tollgate_core::lifecycle::Refusal) -> bytes::Bytes {
+        bytes::Bytes::new()
+    }
+}
 
 pub use tollgate_mock_llm::clock;
 
