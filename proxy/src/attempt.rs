@@ -125,11 +125,10 @@ impl Attempt {
     fn observe(&mut self, event: AttemptEvent, now: Instant, gateway: &Gateway) {
         let observer = &gateway.observer;
         match event {
-            AttemptEvent::Waiting => {}
+            AttemptEvent::Waiting | AttemptEvent::Tokens { .. } => {}
             AttemptEvent::Connecting => self.asked = now,
             AttemptEvent::Connected => observer.connected(self.endpoint, self.asked.since(self.launched)),
             AttemptEvent::FirstToken => observer.first_token(self.endpoint, now.since(self.launched)),
-            AttemptEvent::Tokens { .. } => {}
             AttemptEvent::Open { status, .. } if status < 400 => {}
             AttemptEvent::Open { status, code, .. } => self.ended = Some(Ended::Failed(Fault::of(status, code))),
             AttemptEvent::Fail { fault } => self.ended = Some(Ended::Failed(fault)),

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body_util::Full;
 use tollgate_core::dice::RequestDice;
 use tollgate_core::fault::Fault;
@@ -20,6 +20,7 @@ use tollgate_core::id::{AttemptId, EndpointId, TenantId};
 use tollgate_core::lifecycle::{AttemptEvent, Effects, End, Lifecycle, Phase, Refusal, Request, Ticket};
 use tollgate_core::time::Instant;
 
+use crate::answer::{self, About};
 use crate::attempt::Attempt;
 use crate::clock::Timer;
 use crate::gateway::Gateway;
@@ -67,6 +68,7 @@ pub(crate) struct Order {
     /// Who sent it.
     pub(crate) tenant: TenantId,
     /// The room that the body takes up.
+    #[expect(dead_code, reason = "held, and given back with the rest")]
     pub(crate) share: Share,
 }
 
@@ -83,7 +85,7 @@ pub(crate) enum Progress {
 
 impl Exchange {
     /// A request that has not begun. Its mailbox stands, so that word may come as soon as it does.
-    pub(crate) fn new(gateway: &Arc<Gateway>, request: Request, dice: RequestDice, order: Order) -> Driven {
+    pub(crate) fn open(gateway: &Arc<Gateway>, request: Request, dice: RequestDice, order: Order) -> Driven {
         let mailbox = gateway.mailboxes.open();
         Driven(Some(Box::new(Exchange {
             life: Lifecycle::new(mailbox.id(), request, dice),
@@ -110,9 +112,29 @@ impl Exchange {
         head.take()
     }
 
-    /// What a provider said of a mistake that is the client's own; once.
-    pub(crate) fn take_rejection(&mut self) -> Option<Rejection> {
-        self.rejection.take()
+    /// What its answer is about.
+    pub(crate) fn about(&self) -> About<'_> {
+        let request = self.life.request();
+        About {
+            request_id: &self.order.id,
+            model: &self.order.reading.model,
+            charges: &request.class.charges,
+            estimate: request.estimate,
+            needs: request.needs,
+            rejection: self.rejection.as_ref(),
+        }
+    }
+
+    /// The answer to a client that is refused.
+    pub(crate) fn refusal(&self, refusal: Refusal) -> Response<Bytes> {
+        let gateway = &self.gateway;
+        answer::refuse(&gateway.gate, gateway.clock.now(), refusal, &self.about())
+    }
+
+    /// The last event of a stream that is broken off.
+    pub(crate) fn last_event(&self, refusal: Refusal) -> Bytes {
+        let gateway = &self.gateway;
+        answer::stream_error(&gateway.gate, gateway.clock.now(), refusal, &self.about())
     }
 
     /// Wakes the request at `at`, instead of whenever it wanted to be woken before.
@@ -215,8 +237,6 @@ impl Exchange {
 
     /// We answer the client ourselves, or break off what is relayed.
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
-        let rejected = self.rejection.as_ref().map(|rejection| rejection.status);
-        self.status = self.status.or(rejected).or(Some(refusal.status()));
         self.progress = Progress::Refused(refusal);
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::{fmt, io};
 
-use tollgate_core::dice::{Dice, RequestDice};
+use tollgate_core::dice::{Dice, Purpose, RequestDice};
 use tollgate_core::gate::{Gate, GateInput, Snapshot};
 use tollgate_core::id::EndpointId;
 use tollgate_core::lifecycle::Effects;
@@ -50,8 +50,10 @@ pub struct Gateway {
     dice: Dice,
     /// Keeps keys of limits, and names of requests, from being guessed.
     secret: Dice,
-    /// Requests so far.
+    /// Requests so far that had a lifecycle.
     requests: AtomicU64,
+    /// Requests so far, of all kinds.
+    names: AtomicU64,
     begun: Once,
     /// It is about to end.
     draining: AtomicBool,
@@ -64,8 +66,12 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     connect: Option<Arc<dyn Connect>>,
     observer: Option<Arc<Observer>>,
-    look_up: Box<dyn Fn(&str) -> Option<String>>,
+    dice: Option<Dice>,
+    look_up: LookUp,
 }
+
+/// Finds what a variable holds.
+type LookUp = Box<dyn Fn(&str) -> Option<String>>;
 
 /// Why a gateway cannot be built.
 #[derive(Debug)]
@@ -88,6 +94,7 @@ impl Gateway {
             clock: None,
             connect: None,
             observer: None,
+            dice: None,
             look_up: Box::new(|variable| std::env::var(variable).ok()),
         }
     }
@@ -188,6 +195,13 @@ impl Gateway {
         self.dice.request(self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// A name for a further request, which nobody else has.
+    pub(crate) fn name(&self) -> u128 {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        let mut rng = self.secret.request(number).roll(Purpose::Client, 0);
+        u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64())
+    }
+
     /// The seed of the keys that limits count by.
     pub(crate) fn seed(&self) -> u64 {
         self.secret.request(u64::MAX).to_bits()
@@ -220,6 +234,13 @@ impl Builder {
     #[must_use]
     pub fn observer(mut self, observer: Arc<Observer>) -> Builder {
         self.observer = Some(observer);
+        self
+    }
+
+    /// Draws with `dice`, whatever the settings say: those of one run of a simulator make the same run of this.
+    #[must_use]
+    pub fn dice(mut self, dice: Dice) -> Builder {
+        self.dice = Some(dice);
         self
     }
 
@@ -270,9 +291,12 @@ impl Builder {
                 .map(|cidr| Network::from(*cidr))
                 .collect(),
             estimator: Estimator::default(),
-            dice: Dice::new(settings.seed.unwrap_or_else(entropy)),
+            dice: self
+                .dice
+                .unwrap_or_else(|| Dice::new(settings.seed.unwrap_or_else(entropy))),
             secret: Dice::new(entropy()),
             requests: AtomicU64::new(0),
+            names: AtomicU64::new(0),
             begun: Once::new(),
             draining: AtomicBool::new(false),
             settings,

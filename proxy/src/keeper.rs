@@ -5,7 +5,7 @@
 //!
 //! | Law | Test |
 //! |---|---|
-//! | The gate is woken at each instant that was wished for, and not before. | `the_gate_is_woken_at_each_wish` |
+//! | The gate is woken at each instant that was wished for, and not before. | `each_wish_comes_in_its_time` |
 //! | Wishes take up a bounded number of places, and none is lost. | `wishes_are_bounded` |
 //!
 //! [`Effect::WakeGateAt`]: tollgate_core::lifecycle::Effect::WakeGateAt
@@ -72,6 +72,22 @@ impl Keeper {
     fn lock(&self) -> MutexGuard<'_, Wishes> {
         // No call leaves it half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wishes {
+    /// When the gate is to be woken next.
+    fn first(&self) -> Instant {
+        self.wakes.first().copied().unwrap_or(Instant::FAR)
+    }
+
+    /// Whether it is to be woken now; one wake-up does for all wishes that have come.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.first() <= now;
+        if is_due {
+            self.wakes = self.wakes.split_off(&(now + Nanos::from_nanos(1)));
+        }
+        is_due
     }
 }
 
@@ -143,14 +159,12 @@ impl Keeping {
         }
         // Whatever comes from here on wakes this task.
         wishes.waker = Some(cx.waker().clone());
-        let first = wishes.wakes.first().copied().unwrap_or(Instant::FAR);
+        let first = wishes.first();
         drop(wishes);
         self.timer.set(first.min(self.sweep_at));
         ready!(self.timer.poll(cx));
         let now = self.clock.now();
-        let mut wishes = self.keeper.lock();
-        if wishes.wakes.first().is_some_and(|first| *first <= now) {
-            wishes.wakes = wishes.wakes.split_off(&(now + Nanos::from_nanos(1)));
+        if self.keeper.lock().is_due(now) {
             return Poll::Ready(Due::Input(GateInput::Wake));
         }
         Poll::Ready(Due::Sweep)
@@ -179,3 +193,39 @@ fn round_up(at: Instant) -> Instant {
 /// Wishes that are kept apart; further ones are rounded up to whole seconds, of which there are few: no ejection is
 /// longer than an hour.
 const MOST_WISHES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    #[test]
+    fn each_wish_comes_in_its_time() {
+        let keeper = Keeper::default();
+        for nanos in [30, 10, 20, 10] {
+            keeper.wake_at(at(nanos));
+        }
+        assert_eq!(keeper.lock().first(), at(10));
+        assert!(!keeper.lock().is_due(at(9)));
+        assert!(keeper.lock().is_due(at(20)), "one wake-up for all that are due");
+        assert_eq!(keeper.lock().first(), at(30));
+        assert!(keeper.lock().is_due(at(30)));
+        assert!(keeper.lock().first().is_far());
+    }
+
+    #[test]
+    fn wishes_are_bounded() {
+        let keeper = Keeper::default();
+        let hour = 3_600_000_000_000_u64;
+        for number in 0..1_000_000 {
+            keeper.wake_at(at(number * (hour / 1_000_000)));
+        }
+        let wishes = keeper.lock();
+        assert!(wishes.wakes.len() <= MOST_WISHES + 3600);
+        let last = at(999_999 * (hour / 1_000_000));
+        assert!(wishes.wakes.last().is_some_and(|latest| last <= *latest), "the last is not lost");
+    }
+}

@@ -1,6 +1,6 @@
-//! The production reverse proxy: the driver that runs core against real endpoints. Not built yet.
+//! The production reverse proxy: the driver that runs core against real endpoints.
 //!
-//! Nothing is exported so far. What will live here, and what it owes to core, is settled:
+//! What lives here, and what it owes to core:
 //!
 //! | Part | Does |
 //! |---|---|
@@ -33,6 +33,7 @@
 //! never its laws. A test of the workspace, `the_proxy_decides_nothing`, holds it to that.
 
 pub mod address;
+pub mod answer;
 mod attempt;
 pub mod auth;
 mod driver;
@@ -51,11 +52,6 @@ pub mod settings;
 mod tasks;
 mod thread;
 pub mod upstream;
-mod answer {
-    pub fn error_event(_: tollgate_core::lifecycle::Refusal) -> bytes::Bytes {
-        bytes::Bytes::new()
-    }
-}
 
 pub use tollgate_mock_llm::clock;
 

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tollgate_core::lifecycle::Refusal;
 
-use crate::answer;
 use crate::driver::Piece;
 use crate::exchange::Driven;
 
@@ -29,7 +28,7 @@ pub(crate) struct Relay {
 pub(crate) struct Broken(Refusal);
 
 impl Relay {
-    /// The answer of `driven`, which has been committed to an attempt.
+    /// The answer of `driven`, which has been committed to an attempt; a `stream` if it comes in events.
     pub(crate) fn new(driven: Driven, stream: bool) -> Relay {
         Relay {
             driven,
@@ -59,7 +58,7 @@ impl Body for Relay {
                     return Poll::Ready(Some(Err(Broken(refusal))));
                 }
                 // An event, and then an end without `[DONE]`: a stream that only ended would pass for complete.
-                answer::error_event(refusal)
+                self.driven.last_event(refusal)
             }
         };
         self.driven.gateway.observer.sent(bytes.len() as u64);

@@ -40,10 +40,12 @@ pub(crate) enum Link {
     Http2(Stream),
 }
 
+type Connection = http1::Connection<TokioIo<Box<dyn Wire>>, Full<Bytes>>;
+
 /// A connection over HTTP/1.1.
 pub(crate) struct Http1 {
     sender: http1::SendRequest<Full<Bytes>>,
-    connection: Box<http1::Connection<TokioIo<Box<dyn Wire>>, Full<Bytes>>>,
+    connection: Box<Connection>,
     seat: Seat,
     pub(super) born: Instant,
     pub(super) idle_since: Instant,

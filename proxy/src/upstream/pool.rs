@@ -216,8 +216,9 @@ impl Line {
     /// Takes out what may not be used again.
     fn expire(&mut self, thread: usize, now: Instant, bounds: Bounds, expired: &mut Expired) {
         let idle = &mut self.idle[thread];
-        while let Some(link) = idle.pop_front_if(|link| bounds.idle <= now.since(link.idle_since)) {
-            expired.links.push(link);
+        let is_cold = |link: &Http1| bounds.idle <= now.since(link.idle_since);
+        while idle.front().is_some_and(is_cold) {
+            expired.links.extend(idle.pop_front());
         }
         let is_over = |session: &mut Arc<Session>| session.is_over(now, bounds);
         expired.sessions.extend(self.sessions[thread].extract_if(.., is_over));

@@ -23,17 +23,17 @@ fn at(secs: u64) -> Instant {
 }
 
 fn seat(pool: &Arc<Pool>) -> Seat {
-    match pool.ask(at(0)) {
-        Asked::Seat(seat) => seat,
-        other => panic!("there was room, and yet {other:?}"),
-    }
+    let Asked::Seat(seat) = pool.ask(at(0)) else {
+        panic!("there was room");
+    };
+    seat
 }
 
 fn wait(pool: &Arc<Pool>) -> Waiting {
-    match pool.ask(at(0)) {
-        Asked::Wait(waiting) => waiting,
-        other => panic!("all places were taken, and yet {other:?}"),
-    }
+    let Asked::Wait(waiting) = pool.ask(at(0)) else {
+        panic!("all places were taken");
+    };
+    waiting
 }
 
 fn turn(waiting: &mut Waiting) -> Poll<Turn> {

@@ -117,9 +117,9 @@ impl Transfer {
                 }
                 State::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
                     Ok(link) => self.turn_to(State::Ready(link)),
-                    Err(_) => self.fail(Fault::Connect),
+                    Err(_) => Some(self.fail(Fault::Connect)),
                 },
-                State::Ready(_) => self.send(),
+                State::Ready(_) => Some(self.send()),
                 State::Sent { link, answering } => {
                     link.drive(cx);
                     let answer = ready!(answering.as_mut().poll(cx));
@@ -134,8 +134,8 @@ impl Transfer {
                     match ready!(frame) {
                         // Trailers say nothing that anybody asked for.
                         Some(Ok(frame)) => frame.into_data().ok().map(Said::Data),
-                        Some(Err(_)) => self.fail(Fault::Stream),
-                        None => self.end(now),
+                        Some(Err(_)) => Some(self.fail(Fault::Stream)),
+                        None => Some(self.end(now)),
                     }
                 }
                 State::Over => return Poll::Pending,
@@ -175,14 +175,14 @@ impl Transfer {
         State::Opening(Box::pin(open(connecting, seat, now, self.world.tasks.clone())))
     }
 
-    fn send(&mut self) -> Option<Said> {
+    fn send(&mut self) -> Said {
         let State::Ready(mut link) = std::mem::replace(&mut self.state, State::Over) else {
             unreachable!("asked for in this state only");
         };
         let request = self.request.take().expect("a request that is not under way is here");
         let answering = link.send(request);
         self.state = State::Sent { link, answering };
-        Some(Said::Connected)
+        Said::Connected
     }
 
     fn hear(&mut self, answer: Answer, now: Instant) -> Option<Said> {
@@ -212,11 +212,11 @@ impl Transfer {
         }
     }
 
-    fn end(&mut self, now: Instant) -> Option<Said> {
+    fn end(&mut self, now: Instant) -> Said {
         if let State::Answering { link, .. } = std::mem::replace(&mut self.state, State::Over) {
             link.end(None, now);
         }
-        Some(Said::End)
+        Said::End
     }
 
     /// The answer is complete by what it says, whether or not its last bytes have come.
@@ -226,9 +226,9 @@ impl Transfer {
         }
     }
 
-    fn fail(&mut self, fault: Fault) -> Option<Said> {
+    fn fail(&mut self, fault: Fault) -> Said {
         self.state = State::Over;
-        Some(Said::Failed(fault))
+        Said::Failed(fault)
     }
 
     fn turn_to(&mut self, state: State) -> Option<Said> {

@@ -205,6 +205,8 @@ impl<O: Observer> Engine<'_, O> {
                     }
                 }
                 Output::Sent { tag, sent } => self.catch_up(tag, sent.tokens),
+                // Tokens are counted here, not sent one by one.
+                Output::Repaced { .. } => {}
             }
             rest = after;
         }
