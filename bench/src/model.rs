@@ -11,8 +11,9 @@ use core::num::{NonZeroU32, NonZeroU64};
 use tollgate_core::fault::FaultSet;
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
-    Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, Jitter, Limit, LoadKind, Match,
-    OnWait, Policy, Pool, QueueShape, Quota, Refund, Retry, Route, Slo, Store, Tenant, Ties, Timeouts,
+    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, HeaderStages, Jitter,
+    Limit, LoadKind, Match, OnWait, Policy, Pool, QueueShape, Quota, Refund, Retry, Route, Slo, Store, Tenant, Ties,
+    Timeouts,
 };
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Unit;
@@ -138,6 +139,8 @@ pub fn policy() -> Policy {
             matches: Match::default(),
             pools: vec![PoolId(0)],
             require_region: None,
+            request: Adjustment::default(),
+            headers: HeaderStages::default(),
             timeouts: Timeouts::default(),
             retry: Retry {
                 max_attempts: ATTEMPTS,

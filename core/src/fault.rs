@@ -6,6 +6,8 @@
 pub enum Fault {
     /// No connection: refused, unreachable, not connected in time.
     Connect,
+    /// Every connection that we may have to the endpoint was taken, for as long as connecting may take.
+    NoConnection,
     /// Connected, but the first or the next token did not come in time.
     Timeout,
     /// 429: a quota, which refills.
@@ -26,8 +28,9 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 9] = [
+    pub const ALL: [Fault; 10] = [
         Fault::Connect,
+        Fault::NoConnection,
         Fault::Timeout,
         Fault::RateLimited,
         Fault::Overloaded,
@@ -43,6 +46,7 @@ impl Fault {
     pub const fn name(self) -> &'static str {
         match self {
             Fault::Connect => "connect",
+            Fault::NoConnection => "no-connection",
             Fault::Timeout => "timeout",
             Fault::RateLimited => "rate-limited",
             Fault::Overloaded => "overloaded",
@@ -73,6 +77,7 @@ impl FaultSet {
     /// What a policy may retry after, and does by default.
     pub const RETRIABLE: FaultSet = FaultSet::NONE
         .with(Fault::Connect)
+        .with(Fault::NoConnection)
         .with(Fault::Timeout)
         .with(Fault::RateLimited)
         .with(Fault::Overloaded)

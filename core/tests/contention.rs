@@ -13,8 +13,9 @@ use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, PoolId, Request
 use tollgate_core::lifecycle::{AttemptEvent, Effect, Effects, Input, Lifecycle, Phase, Request, Verdict};
 use tollgate_core::memory::Shared;
 use tollgate_core::policy::{
-    Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Charges, Class, Endpoint, Jitter, Limit,
-    LoadKind, Match, Needs, OnWait, Policy, Pool, QueueShape, Refund, Retry, Route, Slo, Store, Ties, Timeouts,
+    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Charges, Class, Endpoint,
+    HeaderStages, Jitter, Limit, LoadKind, Match, Needs, OnWait, Policy, Pool, QueueShape, Refund, Retry, Route, Slo,
+    Store, Ties, Timeouts,
 };
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Unit, Usage};
@@ -269,6 +270,8 @@ fn policy(n_endpoints: u16, breaker: BreakerKind) -> Policy {
         matches: Match::default(),
         pools: vec![PoolId(0)],
         require_region: None,
+        request: Adjustment::default(),
+        headers: HeaderStages::default(),
         timeouts: Timeouts {
             connect: Nanos::FOREVER,
             ttft: Nanos::FOREVER,

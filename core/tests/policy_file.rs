@@ -74,7 +74,14 @@ fn the_reference_reads_as_it_says() {
     assert_eq!(route.pools.len(), 2);
     assert!(route.require_region.is_some() && route.require_region == policy.endpoints[0].region);
     assert_eq!(route.hedge.map(|hedge| hedge.after), Some(HedgeAfter::Quantile(0.95)));
+    assert_eq!(route.request.defaults.max_tokens, Some(1024));
+    assert_eq!(route.request.caps.n, Some(1));
+    assert_eq!(route.headers.request.set, [("x-team".into(), "search".into())]);
+    assert_eq!(route.headers.response.remove, ["server"]);
+    let acme = policy.keys[0];
+    assert_eq!(policy.identify(Some(&acme.0)), Ok(acme.1));
     let rest = &policy.routes[1];
+    assert!(rest.request.is_none());
     assert!(rest.timeouts.ttft.is_forever() && rest.retry.budget.is_none());
     assert_eq!(
         rest.hedge.map(|hedge| hedge.after),

@@ -32,5 +32,18 @@
 //! Of core it names only what drives it (`gate`, `lifecycle`, `policy`, `memory`, and the words they are written in),
 //! never its laws. A test of the workspace, `the_proxy_decides_nothing`, holds it to that.
 
+pub mod address;
+pub mod answer;
+pub mod auth;
+mod gateway;
+mod handler;
 pub mod observe;
+pub mod provider;
+pub mod request;
 pub mod settings;
+pub mod upstream;
+
+pub use tollgate_mock_llm::clock;
+
+pub use gateway::{BuildError, Builder, Gateway};
+pub use handler::router;

@@ -93,6 +93,7 @@ fn busy(observer: &Observer) {
         Refusal::Limited {
             limit: LimitId(0),
             until: Instant::FAR,
+            overflow: true,
         },
         Refusal::TooLarge {
             limit: Some(LimitId(0)),
@@ -286,6 +287,7 @@ fn what_is_shown_can_be_read() {
         v("tollgate_limiter_decisions_total", &[limit, ("decision", "allow")]),
         5.0
     );
+    assert_eq!(v("tollgate_limit_overflows_total", &[limit]), 1.0);
     assert_eq!(
         v("tollgate_budget_balance", &[("route", "all"), ("budget", "hedges")]),
         0.0

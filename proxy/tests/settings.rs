@@ -1,5 +1,6 @@
 //! Settings from three sources: who wins, what is said of mistakes, and the page about them.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ fn from(text: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]
 }
 
 /// For every setting a value that is not its default.
-const OTHERS: [(&str, &str); 30] = [
+const OTHERS: [(&str, &str); 31] = [
     ("POLICY", "a/b.toml"),
     ("--listen", "127.0.0.1:1,[::1]:2"),
     ("--admin", "127.0.0.2:3"),
@@ -58,6 +59,7 @@ const OTHERS: [(&str, &str); 30] = [
     ("--upstream-max-age", "none"),
     ("--upstream-ca-file", "ca.pem"),
     ("--upstream-http2", "false"),
+    ("--upstream-http2-prior-knowledge", "a:1,b.c:2"),
     ("--drain-delay", "0s"),
     ("--drain-deadline", "8s"),
     ("--log-access", "access.jsonl"),
@@ -86,7 +88,7 @@ fn three_ways_mean_the_same() {
         let row = row(flag);
         if row.table != table {
             table = row.table;
-            text.push_str(&format!("[{table}]\n"));
+            writeln!(text, "[{table}]").expect("a string takes everything");
         }
         let is_bare = value.parse::<f64>().is_ok() || *value == "true" || *value == "false";
         // A file has paths of its own.
@@ -100,7 +102,7 @@ fn three_ways_mean_the_same() {
             (false, true) => value,
             (false, false) => format!("{value:?}"),
         };
-        text.push_str(&format!("{} = {value}\n", row.key));
+        writeln!(text, "{} = {value}", row.key).expect("a string takes everything");
     }
     let mut file = from(&text, &[], &[]).expect("all is well");
     assert_eq!(file.policy.as_deref(), Some("etc/../a/b.toml"));

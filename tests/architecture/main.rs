@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` says why each of them holds. Where one fails, the message says what to do instead.
 
+mod life;
 mod repository;
 mod text;
 

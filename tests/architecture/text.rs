@@ -15,7 +15,7 @@ pub(crate) fn has_test(text: &str, name: &str) -> bool {
     let is_marked = |at: usize| {
         let above = lines[..at].iter().rev();
         let mut marks = above.take_while(|line| !line.is_empty() && **line != "}");
-        marks.any(|line| *line == "#[test]")
+        marks.any(|line| *line == "#[test]" || line.starts_with("#[tokio::test"))
     };
     let is_test = |at: usize| lines[at].contains(&signature) && is_marked(at);
     (0..lines.len()).any(is_test) || lines.iter().any(|line| line.starts_with("fn $")) && lines.contains(&name)

@@ -390,7 +390,9 @@ impl<M: Memory> Fleet<M> {
                 Some(length) => length,
                 None => return,
             },
-            Fault::Connect | Fault::Timeout | Fault::Server | Fault::Client | Fault::Stream => return,
+            Fault::Connect | Fault::NoConnection | Fault::Timeout | Fault::Server | Fault::Client | Fault::Stream => {
+                return;
+            }
         };
         let until = now + length.min(COOL_MOST);
         let scope = &self.scopes[policy.endpoint(endpoint).scope.index()];

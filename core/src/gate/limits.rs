@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::id::{KeyHash, LimitId};
 use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Standing, Taken, TokenBucket};
-use crate::memory::{Keyed, Memory, Place};
+use crate::memory::{Keyed, Memory, Place, Slot};
 use crate::policy::{Algorithm, Charges, Limit, OnOutage, OnWait, Policy, Refund, Store};
 use crate::time::{Instant, Nanos};
 use crate::usage::{Cost, Estimate, Unit, Usage};
@@ -23,6 +23,8 @@ struct Entry<M: Memory> {
     output_default: u32,
     /// The most that the limit can ever hold.
     most: Cost,
+    /// Units charged on an estimate and not settled yet, of all keys.
+    reserved: M::Word<u64>,
 }
 
 /// A limiter and the table of its states: a closed set, so that a decision is a jump.
@@ -212,6 +214,13 @@ impl<M: Memory> Limits<M> {
         self.entries.iter().map(Entry::keys).collect()
     }
 
+    /// Units charged on an estimate and not settled yet, per limit: permits that are out, of a limit of permits.
+    #[must_use]
+    pub fn reserved(&self) -> Vec<Cost> {
+        let of = |entry: &Entry<M>| entry.reserved.read(|reserved| *reserved);
+        self.entries.iter().map(of).collect()
+    }
+
     /// Of `refusal` and the refusals of the limits from `from` on, the one with the longest wait.
     fn binding(
         &self,
@@ -317,6 +326,7 @@ impl<M: Memory> Entry<M> {
             store: limit.store,
             output_default: limit.output_default,
             most: limit.algorithm.most(),
+            reserved: Slot::new(0),
         }
     }
 
@@ -350,11 +360,16 @@ impl<M: Memory> Entry<M> {
     #[inline]
     fn take(&self, key: KeyHash, now: Instant, estimate: Estimate) -> (Decision, Place) {
         let cost = self.cost(estimate);
-        with_law!(&self.law, limiter, table => table.update(
+        let (decision, place) = with_law!(&self.law, limiter, table => table.update(
             key,
             |state| limiter.is_idle(state, now),
             |state| limiter.take(state, now, cost),
-        ))
+        ));
+        if decision.is_allowed() {
+            self.reserved
+                .update(|reserved| *reserved = reserved.saturating_add(cost));
+        }
+        (decision, place)
     }
 
     fn peek(&self, key: KeyHash, now: Instant, estimate: Estimate) -> Decision {
@@ -365,7 +380,15 @@ impl<M: Memory> Entry<M> {
         }))
     }
 
+    fn release(&self, taken: Taken) {
+        self.reserved.update(|reserved| {
+            debug_assert!(taken.cost <= *reserved, "what is given back was reserved");
+            *reserved = reserved.saturating_sub(taken.cost);
+        });
+    }
+
     fn undo(&self, key: KeyHash, place: Place, now: Instant, taken: Taken) {
+        self.release(taken);
         with_law!(&self.law, limiter, table => table.amend(
             key,
             place,
@@ -375,6 +398,7 @@ impl<M: Memory> Entry<M> {
     }
 
     fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Usage) {
+        self.release(taken);
         let used = match self.unit {
             Unit::InFlight => 0,
             Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => self.unit.cost(used),

@@ -98,6 +98,7 @@ impl<M: Memory> Gate<M> {
             endpoints: endpoints.map(|id| self.fleet.snapshot(&self.policy, id)).collect(),
             waiting: self.pools().map(|pool| self.fleet.waiting(pool)).collect(),
             keys: self.limits.keys(),
+            reserved: self.limits.reserved(),
             budgets: routes.map(|route| self.budgets.snapshot(route, now)).collect(),
         }
     }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::health::Circuit;
 use crate::time::Instant;
+use crate::usage::Cost;
 
 /// The state of a gate at one instant.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub struct Snapshot {
     pub waiting: Vec<u32>,
     /// How many keys are remembered, per limit.
     pub keys: Vec<usize>,
+    /// Units charged on an estimate and not settled yet, per limit.
+    pub reserved: Vec<Cost>,
     /// What may be spent on further attempts, per route.
     pub budgets: Vec<BudgetSnapshot>,
 }

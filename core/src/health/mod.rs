@@ -53,7 +53,7 @@ impl Report {
     ///
     /// A 429 is ignored: a quota that was used up says that the endpoint works. Its Retry-After cools the quota
     /// scope instead, for as long as the endpoint asked. A client's mistake, a spent account and a refused key
-    /// would be the same anywhere.
+    /// would be the same anywhere, and connections that we ran out of are ours.
     ///
     /// ```
     /// use tollgate_core::fault::Fault;
@@ -66,7 +66,9 @@ impl Report {
     pub const fn of(fault: Fault) -> Report {
         match fault {
             Fault::Connect | Fault::Timeout | Fault::Overloaded | Fault::Server | Fault::Stream => Report::Failure,
-            Fault::RateLimited | Fault::Client | Fault::QuotaExhausted | Fault::Credential => Report::Ignore,
+            Fault::NoConnection | Fault::RateLimited | Fault::Client | Fault::QuotaExhausted | Fault::Credential => {
+                Report::Ignore
+            }
         }
     }
 }

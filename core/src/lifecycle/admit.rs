@@ -3,7 +3,9 @@
 use super::settle::Remote;
 use super::{Effect, Lifecycle, Phase, Refusal, Ruling, Ticket, Turn};
 use crate::gate::{LimitRefusal, Reach};
+use crate::id::LimitId;
 use crate::memory::Memory;
+use crate::time::Instant;
 
 impl Lifecycle {
     /// The request arrived: charge the limits of this process, then ask those elsewhere.
@@ -52,7 +54,7 @@ impl Lifecycle {
             }
             Ruling::Wait { limit, until } => {
                 self.holds.remote = Remote::Nothing;
-                self.refuse(turn, Refusal::Limited { limit, until });
+                self.refuse(turn, limited(limit, until));
             }
             Ruling::Never { limit } => {
                 self.holds.remote = Remote::Nothing;
@@ -67,8 +69,7 @@ impl Lifecycle {
         let charges = &self.request.class.charges;
         let limits = &turn.gate.limits;
         if let Some(limit) = limits.refuses_on_outage(charges) {
-            let until = crate::time::Instant::FAR;
-            return self.refuse(turn, Refusal::Limited { limit, until });
+            return self.refuse(turn, limited(limit, Instant::FAR));
         }
         match limits.take_all(charges, Reach::Fallback, self.request.estimate, turn.now) {
             Ok(granted) => {
@@ -94,6 +95,15 @@ impl Lifecycle {
     }
 }
 
+/// Refused by a limit that lives elsewhere.
+fn limited(limit: LimitId, until: Instant) -> Refusal {
+    Refusal::Limited {
+        limit,
+        until,
+        overflow: false,
+    }
+}
+
 impl From<LimitRefusal> for Refusal {
     fn from(refusal: LimitRefusal) -> Refusal {
         if refusal.never {
@@ -104,6 +114,7 @@ impl From<LimitRefusal> for Refusal {
             Refusal::Limited {
                 limit: refusal.limit,
                 until: refusal.until,
+                overflow: refusal.overflow,
             }
         }
     }

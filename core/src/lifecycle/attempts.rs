@@ -23,6 +23,7 @@ pub(super) struct Attempt {
 /// How far an attempt has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
+    Blocked,
     Connecting,
     Waiting,
     Streaming,
@@ -51,10 +52,21 @@ impl Attempt {
 
     /// The connection stands: what is awaited now is the first token.
     pub(super) fn connected(&mut self, stream: bool, timeouts: &Timeouts) {
-        if self.stage == Stage::Connecting {
+        if self.is_unconnected() {
             self.stage = Stage::Waiting;
             self.deadline = self.launched + silence(stream, timeouts);
         }
+    }
+
+    /// It waits for a connection, or does not any more; either takes the time that connecting may take.
+    pub(super) fn connects(&mut self, stage: Stage) {
+        if self.is_unconnected() {
+            self.stage = stage;
+        }
+    }
+
+    fn is_unconnected(&self) -> bool {
+        matches!(self.stage, Stage::Blocked | Stage::Connecting)
     }
 
     /// A token has come.
@@ -66,7 +78,7 @@ impl Attempt {
 
     pub(super) fn timer(&self) -> Timer {
         match self.stage {
-            Stage::Connecting => Timer::Connect(self.id),
+            Stage::Blocked | Stage::Connecting => Timer::Connect(self.id),
             Stage::Waiting => Timer::FirstToken(self.id),
             Stage::Streaming => Timer::Idle(self.id),
         }

@@ -75,6 +75,10 @@ pub enum ErrorCode {
 /// Something that happened to an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptEvent {
+    /// Every connection that may be had is taken: it waits for one.
+    Waiting,
+    /// It waits no longer, and connects.
+    Connecting,
     /// The connection stands.
     Connected,
     /// The status line and headers have come. With a status from 400 on the attempt is over, and its body unheard.

@@ -20,6 +20,8 @@ impl Lifecycle {
             return;
         };
         match event {
+            AttemptEvent::Waiting => attempt.connects(Stage::Blocked),
+            AttemptEvent::Connecting => attempt.connects(Stage::Connecting),
             AttemptEvent::Connected => attempt.connected(stream, &timeouts),
             AttemptEvent::Open { status, .. } if status < 400 => attempt.connected(stream, &timeouts),
             AttemptEvent::Open {
@@ -50,6 +52,7 @@ impl Lifecycle {
             return;
         };
         let fault = match attempt.stage {
+            Stage::Blocked => Fault::NoConnection,
             Stage::Connecting => Fault::Connect,
             Stage::Waiting | Stage::Streaming => Fault::Timeout,
         };

@@ -13,6 +13,8 @@ pub enum Refusal {
         limit: LimitId,
         /// When the request could be admitted; [`Instant::FAR`] if nobody can tell.
         until: Instant,
+        /// Its key shares a state with others, because there were too many keys.
+        overflow: bool,
     },
     /// The pool's queue was full.
     QueueFull,
@@ -148,7 +150,7 @@ impl Refusal {
                 Fault::Connect | Fault::Server | Fault::Stream => 502,
                 Fault::Timeout => 504,
                 Fault::RateLimited => 429,
-                Fault::Overloaded | Fault::QuotaExhausted | Fault::Credential => 503,
+                Fault::NoConnection | Fault::Overloaded | Fault::QuotaExhausted | Fault::Credential => 503,
                 Fault::Client => 400,
             },
             Refusal::Deadline => 504,

@@ -4,6 +4,8 @@
 //! `serde` (that is the file's). Everything refers by index: a [`Route`] to [`PoolId`]s, a [`Pool`] to a range of
 //! endpoints, an [`Endpoint`] to its [`ScopeId`](crate::id::ScopeId).
 
+mod access;
+mod adjust;
 mod classify;
 #[cfg(feature = "file")]
 pub mod file;
@@ -16,6 +18,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use access::{KeyDigest, keys};
+pub use adjust::{Adjustment, HeaderStage, HeaderStages, Parameters};
 pub use classify::{Charges, Class, Facts, Header};
 pub use matching::{Match, Pattern, Word};
 pub use pool::{
@@ -32,6 +36,8 @@ use crate::id::{EndpointId, PoolId, RouteId, TenantId};
 pub struct Policy {
     /// Who is accounted for; index 0 is whoever has no entry of their own.
     pub tenants: Vec<Tenant>,
+    /// Every key's hash and whose it is, as [`keys`] sorts them.
+    pub keys: Vec<(KeyDigest, TenantId)>,
     /// Every limit, in file order.
     pub limits: Vec<Limit>,
     /// Every pool, in file order.

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Match, RegionId};
+use super::{Adjustment, HeaderStages, Match, RegionId};
 use crate::fault::FaultSet;
 use crate::id::PoolId;
 use crate::time::Nanos;
@@ -19,6 +19,10 @@ pub struct Route {
     pub pools: Vec<PoolId>,
     /// Endpoints elsewhere do not exist for this route.
     pub require_region: Option<RegionId>,
+    /// What it fills in and bounds of a request.
+    pub request: Adjustment,
+    /// What it does to headers.
+    pub headers: HeaderStages,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// When and how to try again.

@@ -26,7 +26,11 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
             let ends = match event {
                 AttemptEvent::Finish { .. } | AttemptEvent::Fail { .. } => true,
                 AttemptEvent::Open { status, .. } => 400 <= status,
-                AttemptEvent::Connected | AttemptEvent::FirstToken | AttemptEvent::Tokens { .. } => false,
+                AttemptEvent::Waiting
+                | AttemptEvent::Connecting
+                | AttemptEvent::Connected
+                | AttemptEvent::FirstToken
+                | AttemptEvent::Tokens { .. } => false,
             };
             if ends {
                 self.close(id, attempt);

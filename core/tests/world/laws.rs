@@ -333,6 +333,11 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
             self.shown.waiting.iter().all(|waiting| *waiting == 0),
             "everyone leaves"
         );
+        assert!(
+            self.shown.reserved.iter().all(|reserved| *reserved == 0),
+            "what was reserved is settled: {:?}",
+            self.shown.reserved
+        );
         for life in &self.lives {
             assert_eq!(life.lifecycle.phase(), Phase::Settled, "not settled");
             assert_ne!(life.told, Some(Verdict::Shed), "these queues do not shed");

@@ -325,8 +325,10 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
         let event = if self.dice.chance(self.tilt.faults) {
             self.misfortune()
         } else {
-            match self.dice.below(6) {
+            match self.dice.below(8) {
                 0 => AttemptEvent::Connected,
+                6 => AttemptEvent::Waiting,
+                7 => AttemptEvent::Connecting,
                 1 => AttemptEvent::Open {
                     status: 200,
                     code: None,

@@ -5,9 +5,9 @@ use std::num::{NonZeroU32, NonZeroU64};
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
-    Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, Hedge, HedgeAfter, Jitter, Limit,
-    LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget,
-    Route, Slo, Store, Ties, Timeouts, Window,
+    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, HeaderStages, Hedge,
+    HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota, Refund,
+    RegionId, Retry, RetryBudget, Route, Slo, Store, Ties, Timeouts, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -201,6 +201,8 @@ fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
         matches: Match::default(),
         pools,
         require_region: dice.pick(&[None, None, None, None, Some(RegionId(0)), Some(RegionId(1))]),
+        request: Adjustment::default(),
+        headers: HeaderStages::default(),
         timeouts: Timeouts {
             connect: dice.pick(&[MILLI * 10, MILLI * 100, Nanos::FOREVER]),
             ttft: dice.pick(&[MILLI * 50, SECOND, Nanos::FOREVER]),

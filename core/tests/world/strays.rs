@@ -52,6 +52,8 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
                     self.misfortune()
                 } else {
                     self.dice.pick(&[
+                        AttemptEvent::Waiting,
+                        AttemptEvent::Connecting,
                         AttemptEvent::Connected,
                         AttemptEvent::FirstToken,
                         AttemptEvent::Tokens { count: u32::MAX },

@@ -60,6 +60,30 @@ impl Answer {
         self.stream && matches!(self.step, Step::Decode | Step::Pause)
     }
 
+    /// When the next token after `now` will reach the client, if nothing happens until then.
+    pub(super) fn next_token(&self, now: Instant) -> Option<Instant> {
+        if !self.stream {
+            return None;
+        }
+        match self.step {
+            Step::Rebuff { .. } | Step::Silence | Step::Whole { .. } => None,
+            Step::Prefill => Some(self.until),
+            Step::Decode => self.segment.next(now).or_else(|| match self.mishap {
+                Some(Mishap::Pause { tokens, pause }) => self.resumes(self.until + pause, tokens),
+                Some(Mishap::Cut { .. }) | None => None,
+            }),
+            Step::Pause => self.resumes(self.until, self.segment.sent(now).0),
+        }
+    }
+
+    /// The first token after a pause that ends at `until`.
+    fn resumes(&self, until: Instant, tokens: u32) -> Option<Instant> {
+        if until.is_far() {
+            return None;
+        }
+        Segment::new(until, tokens, until + self.rest, self.usage.output).next(until)
+    }
+
     pub(super) fn sent(&self, now: Instant) -> Sent {
         let streams = self.stream && matches!(self.step, Step::Decode | Step::Pause | Step::Silence);
         let (tokens, last) = if streams {

@@ -1,9 +1,10 @@
 //! Whatever backend a scenario names, without a virtual call.
 
 use tollgate_core::dice::Dice;
+use tollgate_core::limit::Standing;
 use tollgate_core::time::Instant;
 
-use super::{Api, Backend, BackendSpec, Job, JobId, Kind, Output, Probe, Queue, Sent, WakeKey};
+use super::{Api, Backend, BackendSpec, Count, FaultSpec, Job, JobId, Kind, Output, Probe, Queue, Sent, WakeKey};
 use crate::draw::OutOfRange;
 
 /// A backend of any kind.
@@ -83,6 +84,22 @@ impl Backend for AnyBackend {
     #[inline]
     fn progress(&self, now: Instant, job: JobId) -> Option<Sent> {
         each!(self, backend => backend.progress(now, job))
+    }
+
+    fn next_token(&self, now: Instant, job: JobId) -> Option<Instant> {
+        each!(self, backend => backend.next_token(now, job))
+    }
+
+    fn inject(&mut self, now: Instant, fault: FaultSpec, out: &mut Vec<Output>) -> Result<(), OutOfRange> {
+        each!(self, backend => backend.inject(now, fault, out))
+    }
+
+    fn clear(&mut self, now: Instant, out: &mut Vec<Output>) {
+        each!(self, backend => backend.clear(now, out));
+    }
+
+    fn standings(&self, now: Instant) -> Vec<(Count, Standing)> {
+        each!(self, backend => backend.standings(now))
     }
 
     fn probe(&self, now: Instant) -> Probe {

@@ -13,6 +13,7 @@
 use tollgate_core::dice::{Dice, Purpose};
 use tollgate_core::fault::Fault;
 use tollgate_core::lifecycle::{AttemptEvent, Status};
+use tollgate_core::limit::Standing;
 use tollgate_core::math::sqrt;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Usage;
@@ -25,7 +26,8 @@ use super::reception::Reception;
 use super::slab::Slab;
 use super::stream::Segment;
 use super::timeline::{BACKGROUND, Down, Level, Mishap, Timeline, error_latency, roll, scaled};
-use super::{ApiSpec, Backend, FaultSpec, Job, JobId, OnCancel, Output, Probe, Sent, WakeKey};
+use super::{ApiSpec, Backend, Count, FaultSpec, Job, JobId, OnCancel, Output, Probe, Sent, WakeKey};
+use crate::draw::OutOfRange;
 
 /// An LLM service.
 #[derive(Clone, Debug)]
@@ -82,6 +84,14 @@ impl Api {
         }
     }
 
+    /// A boundary that nobody has foreseen.
+    fn meet(&mut self, before: Level, after: Level, out: &mut Vec<Output>) {
+        self.cross(before, after, out);
+        if !self.answers.is_empty() {
+            self.timeline.arm(out);
+        }
+    }
+
     /// The backend goes down under a running answer.
     fn strike(&mut self, slot: u32, down: Down, out: &mut Vec<Output>) {
         let now = self.now;
@@ -116,6 +126,7 @@ impl Api {
             Step::Rebuff { .. } | Step::Silence => return,
             Step::Pause => {
                 answer.rest = scaled(answer.rest, root);
+                self.tell_pace(slot, out);
                 return;
             }
             Step::Prefill => {
@@ -139,7 +150,15 @@ impl Api {
                 answer.segment = answer.segment.repaced(now, answer.until);
             }
         }
+        self.tell_pace(slot, out);
         self.wake_at_end(slot, out);
+    }
+
+    fn tell_pace(&self, slot: u32, out: &mut Vec<Output>) {
+        let answer = self.answers.at(slot);
+        if answer.heard && answer.stream {
+            out.push(Output::Repaced { tag: answer.tag });
+        }
     }
 
     fn begin(&mut self, job: &Job, charge: Charge) -> Answer {
@@ -436,6 +455,30 @@ impl Backend for Api {
             .find(job)
             .filter(|answer| answer.heard)
             .map(|answer| answer.sent(now.max(self.now)))
+    }
+
+    fn next_token(&self, now: Instant, job: JobId) -> Option<Instant> {
+        self.answers
+            .find(job)
+            .filter(|answer| answer.heard)
+            .and_then(|answer| answer.next_token(now.max(self.now)))
+    }
+
+    fn inject(&mut self, now: Instant, fault: FaultSpec, out: &mut Vec<Output>) -> Result<(), OutOfRange> {
+        self.move_to(now, out);
+        let (before, after) = self.timeline.inject(self.now, fault)?;
+        self.meet(before, after, out);
+        Ok(())
+    }
+
+    fn clear(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.move_to(now, out);
+        let (before, after) = self.timeline.clear(self.now);
+        self.meet(before, after, out);
+    }
+
+    fn standings(&self, now: Instant) -> Vec<(Count, Standing)> {
+        self.quotas.standings(now.max(self.now))
     }
 
     fn probe(&self, now: Instant) -> Probe {

@@ -11,6 +11,8 @@
 //! | Keys that have lost their meaning, and calls before their time, change nothing. | `stale_wakes_change_nothing`, `a_stale_key_is_silent` |
 //! | The same calls have the same consequences. | `equal_steps_equal_runs` |
 //! | What was sent only grows, and never runs ahead of the end. | `progress_only_grows` |
+//! | Each token comes when it was said that it would, unless something happens meanwhile. | `tokens_come_when_they_are_due` |
+//! | A fault that is injected, and cleared, is a fault that was scheduled, and ends. | `an_injected_fault_is_a_scheduled_one` |
 //! | Busy time is the time of what ran, to the nanosecond. | `busy_is_the_time_of_running_answers`, `busy_is_the_work_done` |
 //!
 //! An instant belongs to the fault that begins with it, and no longer to one that ends with it. What each fault does to
@@ -23,6 +25,8 @@ mod any;
 mod api;
 mod busy;
 mod fault;
+#[cfg(feature = "file")]
+pub mod file;
 mod line;
 mod load_factor;
 mod profile;
@@ -37,8 +41,11 @@ mod timeline;
 
 use tollgate_core::dice::RequestDice;
 use tollgate_core::lifecycle::{AttemptEvent, Status};
+use tollgate_core::limit::Standing;
 use tollgate_core::policy::Priority;
 use tollgate_core::time::{Instant, Nanos};
+
+use crate::draw::OutOfRange;
 
 pub use any::AnyBackend;
 pub use api::Api;
@@ -67,6 +74,27 @@ pub trait Backend {
     /// To be read before a timeout or a cancel is delivered to the gateway, so that a few events an attempt do not
     /// kill a long stream: first [`AttemptEvent::Connected`] if [`Sent::connected`], then the tokens in one lump.
     fn progress(&self, now: Instant, job: JobId) -> Option<Sent>;
+
+    /// When the next token of a streamed answer after `now` is due, if nothing happens until then: [`progress`](Backend::progress)
+    /// has it from that instant on, and no earlier. None if the answer does not stream, or has no more tokens to come.
+    ///
+    /// For servers, which send every token on its own. The first and the last come with events; so does
+    /// [`Output::Repaced`] where the rest may come earlier than was said.
+    fn next_token(&self, now: Instant, job: JobId) -> Option<Instant>;
+
+    /// Something goes wrong that no scenario has foreseen. At [`FaultSpec::at`], or at once if that has passed, it does to
+    /// attempts and to running answers what a scheduled fault does.
+    ///
+    /// # Errors
+    ///
+    /// If a fault cannot have one of its numbers, or if there are too many.
+    fn inject(&mut self, now: Instant, fault: FaultSpec, out: &mut Vec<Output>) -> Result<(), OutOfRange>;
+
+    /// Ends every fault, scheduled ones too, and forgets those to come. Running answers feel it as any fault's end.
+    fn clear(&mut self, now: Instant, out: &mut Vec<Output>);
+
+    /// Where each quota stands, as a provider says it in the headers of every answer.
+    fn standings(&self, now: Instant) -> Vec<(Count, Standing)>;
 
     /// What an active health check meets at `now`. It costs nothing and changes nothing.
     fn probe(&self, now: Instant) -> Probe;
@@ -138,6 +166,12 @@ pub enum Output {
         tag: u64,
         /// What was sent until here.
         sent: Sent,
+    },
+    /// The rest of a streamed answer comes faster or more slowly from now on: what [`Backend::next_token`] has said of it
+    /// holds no longer.
+    Repaced {
+        /// The job's [`tag`](Job::tag).
+        tag: u64,
     },
     /// Call [`Backend::wake`] with `key` at `at`.
     WakeAt {

@@ -15,6 +15,7 @@
 use tollgate_core::dice::{Dice, Purpose};
 use tollgate_core::fault::Fault;
 use tollgate_core::lifecycle::{AttemptEvent, Status};
+use tollgate_core::limit::Standing;
 use tollgate_core::policy::Priority;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Usage;
@@ -25,7 +26,10 @@ use super::reception::Reception;
 use super::sharing::Sharing;
 use super::slab::{RESERVED, Slab};
 use super::timeline::{Down, Level, Mishap, Timeline, scaled};
-use super::{Backend, Discipline, FaultSpec, Job, JobId, OnCancel, Output, Probe, QueueSpec, Sent, Servers, WakeKey};
+use super::{
+    Backend, Count, Discipline, FaultSpec, Job, JobId, OnCancel, Output, Probe, QueueSpec, Sent, Servers, WakeKey,
+};
+use crate::draw::OutOfRange;
 
 /// Servers and a queue.
 #[derive(Clone, Debug)]
@@ -401,6 +405,31 @@ impl Backend for Queue {
             tokens: 0,
             last: work.arrived,
         })
+    }
+
+    /// A job says nothing until its service is complete, and then everything at once.
+    fn next_token(&self, _now: Instant, _job: JobId) -> Option<Instant> {
+        None
+    }
+
+    fn inject(&mut self, now: Instant, fault: FaultSpec, out: &mut Vec<Output>) -> Result<(), OutOfRange> {
+        self.move_to(now, out);
+        let (before, after) = self.timeline.inject(self.now, fault)?;
+        self.cross(before, after, out);
+        self.arm(out);
+        Ok(())
+    }
+
+    fn clear(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.move_to(now, out);
+        let (before, after) = self.timeline.clear(self.now);
+        self.cross(before, after, out);
+        self.arm(out);
+    }
+
+    /// Servers and a queue have no quotas.
+    fn standings(&self, _now: Instant) -> Vec<(Count, Standing)> {
+        Vec::new()
     }
 
     fn probe(&self, now: Instant) -> Probe {

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use tollgate_core::limit::{Bucket, Decision, FixedWindow, Limiter, Taken, TokenBucket, Window};
+use tollgate_core::limit::{Bucket, Decision, FixedWindow, Limiter, Standing, Taken, TokenBucket, Window};
 use tollgate_core::policy::Quota;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Cost, Unit};
@@ -221,6 +221,12 @@ impl Quotas {
         Ok(charge)
     }
 
+    /// Where every quota stands.
+    pub(super) fn standings(&self, now: Instant) -> Vec<(Count, Standing)> {
+        let standing = |meter: &Meter| (meter.count, meter.gauge.standing(now));
+        self.0.iter().map(standing).collect()
+    }
+
     /// Corrects what is corrected, once an attempt has produced `output` tokens and will produce no more.
     pub(super) fn settle(&mut self, now: Instant, charge: Charge, output: u32) {
         let used = Estimate {
@@ -259,6 +265,13 @@ impl Gauge {
         match self {
             Gauge::TokenBucket(limiter, state) => limiter.take(state, now, cost),
             Gauge::FixedWindow(limiter, state) => limiter.take(state, now, cost),
+        }
+    }
+
+    fn standing(&self, now: Instant) -> Standing {
+        match self {
+            Gauge::TokenBucket(limiter, state) => limiter.standing(state, now),
+            Gauge::FixedWindow(limiter, state) => limiter.standing(state, now),
         }
     }
 

@@ -58,11 +58,21 @@ impl Segment {
         if target <= self.base {
             return (tokens, self.last);
         }
-        // The first nanosecond at which `parts` reaches the target.
+        (tokens, self.reaches(target))
+    }
+
+    /// When the next token after `now` will be sent; none if there is none.
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        let target = ((self.parts(now) >> PARTS) + 1) << PARTS;
+        (target <= self.goal).then(|| self.reaches(target))
+    }
+
+    /// The first nanosecond at which there are `target` parts: more than at first, and no more than the goal.
+    fn reaches(&self, target: u64) -> Instant {
         let ahead = u128::from(target - self.base) * u128::from(self.until.since(self.from).as_nanos());
         let nanos = ahead.div_ceil(u128::from(self.goal - self.base));
         let nanos = u64::try_from(nanos).expect("no longer than the segment");
-        (tokens, self.from + Nanos::from_nanos(nanos))
+        self.from + Nanos::from_nanos(nanos)
     }
 
     fn parts(&self, now: Instant) -> u64 {

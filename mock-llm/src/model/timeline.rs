@@ -8,12 +8,17 @@ use super::fault::{FaultKind, FaultSpec};
 use super::reception::Reception;
 use super::slab::RESERVED;
 use super::{Output, Probe, WakeKey};
+use crate::draw::OutOfRange;
 
 /// Stretches in order, and the one that time has reached.
 #[derive(Clone, Debug)]
 pub(super) struct Timeline {
     stretches: Vec<Stretch>,
     current: usize,
+    /// What the stretches were laid out from.
+    windows: Vec<Window>,
+    /// Faults so far, those that are over included.
+    faults: u32,
     /// The stretch whose end a wake-up was asked for.
     armed: Option<usize>,
 }
@@ -91,6 +96,8 @@ impl Mishap {
     }
 }
 
+/// Most windows of faults that are not over, where faults are injected. A slow start has nine.
+const MOST_WINDOWS: usize = 1_024;
 /// How fast a health check is answered when nothing is slow.
 const PROBE_LATENCY: Nanos = Nanos::from_millis(5);
 /// The keys of a timeline.
@@ -98,28 +105,46 @@ const SLOT: u32 = RESERVED;
 
 impl Timeline {
     pub(super) fn new(faults: &[FaultSpec]) -> Timeline {
-        let mut windows: Vec<Window> = faults.iter().enumerate().flat_map(Window::of).collect();
-        windows.sort_by_key(|window| window.at);
-        let mut boundaries: Vec<Instant> = windows.iter().flat_map(|window| [window.at, window.end]).collect();
-        boundaries.push(Instant::EPOCH);
-        boundaries.retain(|boundary| !boundary.is_far());
-        boundaries.sort_unstable();
-        boundaries.dedup();
-
-        let mut coming = windows.into_iter().peekable();
-        let mut present: Vec<Window> = Vec::new();
-        let stretches = boundaries.into_iter().map(|from| {
-            present.retain(|window| from < window.end);
-            while let Some(window) = coming.next_if(|window| window.at <= from) {
-                present.push(window);
-            }
-            Stretch::new(from, &present)
-        });
+        let windows: Vec<Window> = (0..).zip(faults).flat_map(Window::of).collect();
         Timeline {
-            stretches: stretches.collect(),
+            stretches: lay_out(&windows),
             current: 0,
+            windows,
+            faults: u32::try_from(faults.len()).expect("fewer faults than memory for them"),
             armed: None,
         }
+    }
+
+    /// Adds a fault that nobody has foreseen; one that should have begun begins now. Time must have reached `now`.
+    /// Returns what it was like before and is after, as [`step`](Timeline::step) does.
+    pub(super) fn inject(&mut self, now: Instant, mut fault: FaultSpec) -> Result<(Level, Level), OutOfRange> {
+        fault.check()?;
+        self.windows.retain(|window| now < window.end);
+        if MOST_WINDOWS <= self.windows.len() {
+            return Err(OutOfRange {
+                field: "faults",
+                must_be: "at most 1,024 at a time",
+            });
+        }
+        fault.at = fault.at.max(now);
+        self.windows.extend(Window::of((self.faults, &fault)));
+        self.faults = self.faults.wrapping_add(1);
+        Ok(self.lay_out_anew(now))
+    }
+
+    /// Ends every fault, and forgets those to come.
+    pub(super) fn clear(&mut self, now: Instant) -> (Level, Level) {
+        self.windows.clear();
+        self.lay_out_anew(now)
+    }
+
+    fn lay_out_anew(&mut self, now: Instant) -> (Level, Level) {
+        let before = self.level();
+        self.stretches = lay_out(&self.windows);
+        self.current = self.at(now);
+        // The wake-up that was asked for is that of another boundary; it will do no harm.
+        self.armed = None;
+        (before, self.level())
     }
 
     /// Whether there is a boundary to cross.
@@ -203,12 +228,15 @@ impl Timeline {
         })
     }
 
-    pub(super) fn probe(&self, now: Instant, dice: RequestDice) -> Probe {
-        let index = self
-            .stretches
+    /// The stretch that `now` is in. The first begins with time itself.
+    fn at(&self, now: Instant) -> usize {
+        self.stretches
             .partition_point(|stretch| stretch.from <= now)
-            .saturating_sub(1);
-        let stretch = &self.stretches[index];
+            .saturating_sub(1)
+    }
+
+    pub(super) fn probe(&self, now: Instant, dice: RequestDice) -> Probe {
+        let stretch = &self.stretches[self.at(now)];
         match stretch.receive(|number| roll(dice, 0, number)) {
             Reception::Refused => Probe::Refused,
             Reception::Silence => Probe::Silence,
@@ -224,6 +252,28 @@ impl Timeline {
             },
         }
     }
+}
+
+/// What is wrong in each stretch between two boundaries.
+fn lay_out(windows: &[Window]) -> Vec<Stretch> {
+    let mut windows = windows.to_vec();
+    windows.sort_by_key(|window| window.at);
+    let mut boundaries: Vec<Instant> = windows.iter().flat_map(|window| [window.at, window.end]).collect();
+    boundaries.push(Instant::EPOCH);
+    boundaries.retain(|boundary| !boundary.is_far());
+    boundaries.sort_unstable();
+    boundaries.dedup();
+
+    let mut coming = windows.into_iter().peekable();
+    let mut present: Vec<Window> = Vec::new();
+    let stretches = boundaries.into_iter().map(|from| {
+        present.retain(|window| from < window.end);
+        while let Some(window) = coming.next_if(|window| window.at <= from) {
+            present.push(window);
+        }
+        Stretch::new(from, &present)
+    });
+    stretches.collect()
 }
 
 impl Stretch {
@@ -322,8 +372,9 @@ enum Effect {
 }
 
 impl Window {
-    fn of((index, fault): (usize, &FaultSpec)) -> Vec<Window> {
-        let number = OUTAGE + 1 + u32::try_from(index).expect("fewer faults than memory for them");
+    /// The windows of a fault that so many came before.
+    fn of((before, fault): (u32, &FaultSpec)) -> Vec<Window> {
+        let number = before.wrapping_add(OUTAGE + 1);
         let rebuff = |share, status, after| {
             Effect::Rebuff(Chance {
                 number,

@@ -58,7 +58,7 @@ fn steps() -> impl Strategy<Value = Vec<(u64, Step)>> {
     )
 }
 
-fn fault() -> impl Strategy<Value = FaultSpec> {
+pub(crate) fn fault() -> impl Strategy<Value = FaultSpec> {
     let share = 0.0..=1.0_f64;
     let length = (1..10_000_u64).prop_map(Nanos::from_millis);
     let pause = prop_oneof![Just(Nanos::FOREVER), length.clone()];
@@ -81,7 +81,7 @@ fn fault() -> impl Strategy<Value = FaultSpec> {
     })
 }
 
-fn api() -> impl Strategy<Value = Kind> {
+pub(crate) fn api() -> impl Strategy<Value = Kind> {
     let minute = Nanos::from_secs(60);
     let quota = prop_oneof![
         Just(vec![]),
@@ -126,7 +126,7 @@ fn queue() -> impl Strategy<Value = Kind> {
     })
 }
 
-fn backend() -> impl Strategy<Value = BackendSpec> {
+pub(crate) fn backend() -> impl Strategy<Value = BackendSpec> {
     let on_cancel = prop_oneof![Just(OnCancel::Stop), Just(OnCancel::Finish)];
     (prop_oneof![api(), queue()], on_cancel, vec(fault(), 0..6)).prop_map(|(kind, on_cancel, faults)| BackendSpec {
         on_cancel,
@@ -203,13 +203,19 @@ fn is_last(what: What) -> bool {
     match what {
         What::Event(AttemptEvent::Finish { .. } | AttemptEvent::Fail { .. }) => true,
         What::Event(AttemptEvent::Open { status, .. }) => status != 200,
-        What::Event(AttemptEvent::Connected | AttemptEvent::FirstToken | AttemptEvent::Tokens { .. })
+        What::Event(
+            AttemptEvent::Waiting
+            | AttemptEvent::Connecting
+            | AttemptEvent::Connected
+            | AttemptEvent::FirstToken
+            | AttemptEvent::Tokens { .. },
+        )
         | What::Sent(_) => false,
     }
 }
 
 /// What happened, apart from the order of simultaneous events of different attempts.
-fn in_order(mut seen: Vec<Seen>) -> Vec<Seen> {
+pub(crate) fn in_order(mut seen: Vec<Seen>) -> Vec<Seen> {
     seen.sort_by_key(|seen| (seen.at, seen.tag));
     seen
 }

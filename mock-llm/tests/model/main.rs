@@ -8,7 +8,9 @@
 mod api;
 mod cancel;
 mod faults;
+mod inject;
 mod laws;
 mod queueing;
 mod quota;
+mod tokens;
 mod world;

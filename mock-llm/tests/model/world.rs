@@ -8,7 +8,7 @@ use tollgate_core::lifecycle::AttemptEvent;
 use tollgate_core::policy::Priority;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::Distribution;
-use tollgate_mock_llm::model::{AnyBackend, Backend, BackendSpec, Job, JobId, Kind, Output, Sent, WakeKey};
+use tollgate_mock_llm::model::{AnyBackend, Backend, BackendSpec, FaultSpec, Job, JobId, Kind, Output, Sent, WakeKey};
 
 /// A backend and its event heap.
 pub(crate) struct World {
@@ -16,12 +16,17 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     /// Wake-ups that were delivered.
     pub(crate) wakes: u64,
+    /// How often a stream came to another pace.
+    pub(crate) repaced: u64,
     pub(crate) out: Vec<Output>,
     heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
     keys: Vec<WakeKey>,
     free: Vec<usize>,
     sequence: u64,
 }
+
+/// The shortest time there is.
+pub(crate) const NANO: Nanos = Nanos::from_nanos(1);
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +48,7 @@ impl World {
             backend: AnyBackend::new(spec, Dice::new(1)).expect("a spec in range"),
             now: Instant::EPOCH,
             wakes: 0,
+            repaced: 0,
             out: Vec::new(),
             heap: BinaryHeap::new(),
             keys: Vec::new(),
@@ -82,6 +88,25 @@ impl World {
         self.perform(&mut see);
     }
 
+    pub(crate) fn inject(&mut self, at: Instant, fault: FaultSpec, mut see: impl FnMut(Seen)) {
+        self.run_to(at - NANO, &mut see);
+        self.now = at;
+        self.backend.inject(at, fault, &mut self.out).expect("in range");
+        self.run_to(at, see);
+    }
+
+    pub(crate) fn clear(&mut self, at: Instant, mut see: impl FnMut(Seen)) {
+        self.run_to(at - NANO, &mut see);
+        self.now = at;
+        self.backend.clear(at, &mut self.out);
+        self.run_to(at, see);
+    }
+
+    /// When the next wake-up is due.
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((at, _, _))| *at)
+    }
+
     /// Delivers a key of the past or of the future, now.
     pub(crate) fn poke(&mut self, number: usize, mut see: impl FnMut(Seen)) {
         if !self.keys.is_empty() {
@@ -104,6 +129,7 @@ impl World {
                     tag,
                     what: What::Sent(sent),
                 }),
+                Output::Repaced { .. } => self.repaced += 1,
                 Output::WakeAt { at, key } => {
                     let place = self.free.pop().unwrap_or_else(|| {
                         self.keys.push(key);

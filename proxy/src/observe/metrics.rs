@@ -43,6 +43,7 @@ pub(super) struct Metrics {
     pub(super) connection_wait: Arc<Grid<1, Histogram>>,
     pub(super) ejections: Arc<Grid<2, Count>>,
     decisions: Arc<Grid<2, Count>>,
+    overflows: Arc<Grid<1, Count>>,
     pub(super) received: Arc<Grid<0, Count>>,
     pub(super) sent: Arc<Grid<0, Count>>,
     pub(super) connections: Arc<Grid<1, Count>>,
@@ -123,8 +124,9 @@ impl Metrics {
             decisions: counts(
                 r,
                 &table::DECISIONS,
-                [limit, axis("decision", ["allow", "wait", "never"])],
+                [limit.clone(), axis("decision", ["allow", "wait", "never"])],
             ),
+            overflows: counts(r, &table::OVERFLOWS, [limit]),
             received: counts(r, &table::RECEIVED, []),
             sent: counts(r, &table::SENT, []),
             connections: counts(
@@ -249,9 +251,10 @@ impl Metrics {
         const NEVER: usize = 2;
         let allowed = match outcome.end {
             End::Refused {
-                refusal: Refusal::Limited { limit, .. },
+                refusal: Refusal::Limited { limit, overflow, .. },
             } => {
                 self.decisions.at([limit.index(), WAIT]).one();
+                self.overflows.at([limit.index()]).add(u64::from(overflow));
                 false
             }
             End::Refused {

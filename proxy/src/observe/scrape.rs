@@ -47,6 +47,9 @@ pub(super) fn registry(policy: &Policy, snapshot: &Snapshot, present: Present) -
     let keys = policy.limits.iter().zip(&snapshot.keys);
     let keys = keys.map(|(limit, keys)| (point("limit", &limit.name), count(*keys as u64)));
     several(r, &table::LIMIT_KEYS, keys.collect());
+    let reserved = policy.limits.iter().zip(&snapshot.reserved);
+    let reserved = reserved.map(|(limit, units)| (point("limit", &limit.name), count(*units)));
+    several(r, &table::RESERVED, reserved.collect());
     let mut balances = Vec::new();
     for (route, budget) in policy.routes.iter().zip(&snapshot.budgets) {
         for (name, balance) in [("retries", budget.retries), ("hedges", budget.hedges)] {

@@ -125,6 +125,8 @@ metrics! {
     EJECTIONS = Counter "tollgate_ejections" None, [ENDPOINT, EJECTION], "How often an endpoint was taken out of its pool";
     DECISIONS = Counter "tollgate_limiter_decisions" None, [LIMIT, DECISION],
         "What limits said to requests; one that refuses keeps those beside it from being charged";
+    OVERFLOWS = Counter "tollgate_limit_overflows" None, [LIMIT],
+        "Refusals of keys that shared their state with others, because the limit had too many keys";
     RECEIVED = Counter "tollgate_received" BYTES, [], "Bytes of bodies that came from clients";
     SENT = Counter "tollgate_sent" BYTES, [], "Bytes of bodies that went to clients";
     CONNECTIONS = Counter "tollgate_connections" None, [ADDRESS], "Connections of clients that were accepted";
@@ -155,6 +157,8 @@ metrics! {
     QUEUED = Gauge "tollgate_queued_requests" None, [POOL], "Requests that wait for a permit";
     LIMIT_KEYS = Gauge "tollgate_limit_keys" None, [LIMIT],
         "Keys that a limit remembers; beyond `max_keys` further ones share one state";
+    RESERVED = Gauge "tollgate_limit_reserved_units" None, [LIMIT],
+        "Units that requests were charged on an estimate and that are not settled yet";
     BUDGET_BALANCE = Gauge "tollgate_budget_balance" None, [ROUTE, BUDGET],
         "Attempts that a budget would pay for now; absent where nothing bounds them";
     OPEN_CONNECTIONS = Gauge "tollgate_open_connections" None, [], "Connections of clients that are open";

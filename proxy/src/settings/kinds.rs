@@ -35,6 +35,18 @@ pub(super) fn cidr(value: &Value<'_>) -> Result<Cidr, Wrong> {
     Ok(Cidr { address, prefix })
 }
 
+/// A host and a port, as an endpoint's URL has them.
+pub(super) fn authority(value: &Value<'_>) -> Result<String, Wrong> {
+    let wrong = || Wrong::expected("a host and a port").help("as in \"127.0.0.1:8000\", \"vllm.internal:8000\"");
+    let text = kind::text(value).map_err(|_| wrong())?;
+    let parsed: http::uri::Authority = text.parse().map_err(|_| wrong())?;
+    if parsed.port_u16().is_some() && !text.contains('@') {
+        Ok(text)
+    } else {
+        Err(wrong())
+    }
+}
+
 /// A path or a word: any string but an empty one.
 pub(super) fn path(value: &Value<'_>) -> Result<String, Wrong> {
     let text = kind::text(value)?;

@@ -105,6 +105,8 @@ pub struct Upstream {
     pub ca_file: Option<PathBuf>,
     /// Whether HTTP/2 is spoken to endpoints that offer it.
     pub http2: bool,
+    /// Endpoints that speak HTTP/2 without TLS and without being asked, as `host:port`.
+    pub http2_prior_knowledge: Vec<String>,
 }
 
 /// How the process ends.
@@ -232,6 +234,7 @@ impl Default for Upstream {
             max_age: Nanos::from_secs(3_600),
             ca_file: None,
             http2: true,
+            http2_prior_knowledge: Vec::new(),
         }
     }
 }

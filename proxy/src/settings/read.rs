@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tollgate_core::file::{self, Problems, Value, kind};
 
 use super::kinds::{
-    ESTIMATORS, FORMATS, LEVELS, MOST_BODY, address, cidr, count, header_bytes, headers, path, scale, size,
+    ESTIMATORS, FORMATS, LEVELS, MOST_BODY, address, authority, cidr, count, header_bytes, headers, path, scale, size,
 };
 use super::said::{Said, Spelling, as_table, flag, mistyped, variable};
 use super::table::{self, ADMIN_TOKEN, ROWS};
@@ -162,6 +162,9 @@ impl Draft {
         said.set(&table::UPSTREAM_MAX_AGE, kind::length_or_none, &mut upstream.max_age);
         said.set(&table::UPSTREAM_CA_FILE, file, &mut upstream.ca_file);
         said.set(&table::UPSTREAM_HTTP2, kind::boolean, &mut upstream.http2);
+
+        let known = &mut upstream.http2_prior_knowledge;
+        said.set_list(&table::UPSTREAM_PRIOR_KNOWLEDGE, authority, known);
 
         let access = |value: &Value<'_>| path(value).map(|text| said.access(&text));
         said.set(&table::DRAIN_DELAY, kind::duration, &mut settings.drain.delay);

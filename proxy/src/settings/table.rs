@@ -128,6 +128,9 @@ rows! {
     UPSTREAM_HTTP2 = "upstream" "http2" "TOLLGATE_UPSTREAM_HTTP2" "--upstream-http2" Word "BOOL",
         |s| s.upstream.http2.to_string(),
         "Whether HTTP/2 is spoken to endpoints that offer it";
+    UPSTREAM_PRIOR_KNOWLEDGE = "upstream" "http2_prior_knowledge" "TOLLGATE_UPSTREAM_HTTP2_PRIOR_KNOWLEDGE"
+        "--upstream-http2-prior-knowledge" List "HOST:PORT", |_| "none".into(),
+        "Endpoints that speak HTTP/2 without TLS and without being asked; may be given several times";
     DRAIN_DELAY = "drain" "delay" "TOLLGATE_DRAIN_DELAY" "--drain-delay" Word "TIME", |s| s.drain.delay.to_string(),
         "On SIGTERM: how long connections are still accepted after /readyz has said no";
     DRAIN_DEADLINE = "drain" "deadline" "TOLLGATE_DRAIN_DEADLINE" "--drain-deadline" Word "TIME",

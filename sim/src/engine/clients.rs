@@ -241,16 +241,17 @@ impl<O: Observer> Engine<'_, O> {
 
     fn request(&self, call: &Call) -> Request {
         let (class, priority) = self.plan.class(call);
+        let output = self.plan.max_tokens(class.route, call.max_tokens);
         Request {
             class,
             estimate: Estimate {
                 input: call.prompt,
-                output: call.max_tokens,
+                output,
             },
             needs: Needs {
                 operation: Operation::Chat,
                 input: call.prompt,
-                output: call.max_tokens.unwrap_or(0),
+                output: output.unwrap_or(0),
                 ..Needs::default()
             },
             stream: call.stream,

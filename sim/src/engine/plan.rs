@@ -3,7 +3,8 @@
 use std::fmt;
 
 use tollgate_core::dice::{Dice, Purpose, RequestDice};
-use tollgate_core::policy::{Class, Facts, Policy, Price, Priority};
+use tollgate_core::id::RouteId;
+use tollgate_core::policy::{Class, Facts, Parameters, Policy, Price, Priority};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::{Distribution, OutOfRange};
 use tollgate_mock_llm::model::{AnyBackend, BackendSpec, FaultSpec};
@@ -34,6 +35,8 @@ pub struct Plan {
     /// The class and priority of each tenant and model, models of one tenant side by side.
     classes: Vec<(Class, Priority)>,
     models: usize,
+    /// Whether any route adjusts requests.
+    adjusts: bool,
     /// Requests to keep whole, per replication.
     pub(crate) samples: usize,
 }
@@ -150,6 +153,7 @@ impl Plan {
         }
         let models = workload.models().len();
         let classes = classify(&policy, &workload);
+        let adjusts = policy.routes.iter().any(|route| !route.request.is_none());
         Ok(Plan {
             seed: 0,
             duration: None,
@@ -164,6 +168,7 @@ impl Plan {
             prices,
             classes,
             models,
+            adjusts,
             samples: 0,
         })
     }
@@ -226,6 +231,21 @@ impl Plan {
             AnyBackend::new(&spec, dice.branch(number)).expect("a plan holds checked backends")
         };
         (1..).zip(self.backends.iter().zip(incidents)).map(build).collect()
+    }
+
+    /// The most tokens that an answer may have, as `route` adjusts what the client says.
+    #[inline]
+    pub(crate) fn max_tokens(&self, route: Option<RouteId>, asked: Option<u32>) -> Option<u32> {
+        match route {
+            Some(route) if self.adjusts => {
+                let asked = Parameters {
+                    max_tokens: asked,
+                    ..Parameters::default()
+                };
+                self.policy.route(route).request.apply(asked).max_tokens
+            }
+            Some(_) | None => asked,
+        }
     }
 
     #[inline]

@@ -169,14 +169,16 @@ impl<O: Observer> Engine<'_, O> {
         let Some(call) = self.calls.find(life.call).map(|state| state.call) else {
             return;
         };
+        // As the route has adjusted it.
+        let most = life.lifecycle.request().estimate.output;
         let job = Job {
             tag: tag(key, attempt),
             dice: life.lifecycle.dice(),
             attempt: u32::from(attempt.0),
             input: call.prompt,
             cached: 0,
-            output: call.output,
-            max_output: call.max_tokens,
+            output: most.map_or(call.output, |most| call.output.min(most)),
+            max_output: most,
             stream: call.stream,
             priority: life.lifecycle.request().priority,
         };
@@ -203,6 +205,8 @@ impl<O: Observer> Engine<'_, O> {
                     }
                 }
                 Output::Sent { tag, sent } => self.catch_up(tag, sent.tokens),
+                // Tokens are counted here, not sent one by one.
+                Output::Repaced { .. } => {}
             }
             rest = after;
         }
@@ -258,6 +262,8 @@ impl<O: Observer> Engine<'_, O> {
         };
         let (endpoint, call) = (reference.endpoint, life.call);
         match event {
+            // No backend says so: it is the proxy that runs out of connections.
+            AttemptEvent::Waiting | AttemptEvent::Connecting => {}
             AttemptEvent::Connected => reference.connected = true,
             AttemptEvent::FirstToken => {
                 reference.connected = true;
@@ -306,7 +312,11 @@ fn is_implied(tag: u64, event: AttemptEvent, next: Option<&Output>) -> bool {
             AttemptEvent::Connected => begins || matches!(next, AttemptEvent::Open { .. }),
             AttemptEvent::Open { status, .. } => status < 400 && begins,
             AttemptEvent::FirstToken => matches!(next, AttemptEvent::Finish { .. }),
-            AttemptEvent::Tokens { .. } | AttemptEvent::Finish { .. } | AttemptEvent::Fail { .. } => false,
+            AttemptEvent::Waiting
+            | AttemptEvent::Connecting
+            | AttemptEvent::Tokens { .. }
+            | AttemptEvent::Finish { .. }
+            | AttemptEvent::Fail { .. } => false,
         }
 }
 

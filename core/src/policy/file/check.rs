@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{charges, raw};
 use crate::file::{At, Report, Span, nearest};
 use crate::id::{PoolId, ScopeId};
-use crate::policy::{Algorithm, Charges, Match, Policy, RegionId, Tenant};
+use crate::policy::{Algorithm, Charges, Match, Policy, RegionId, Tenant, keys};
 use crate::usage::Unit;
 
 /// The policy that `raw` says. What cannot be connected is left out, after an error.
@@ -25,6 +25,7 @@ pub(super) fn policy(raw: raw::Policy, report: &Report) -> Policy {
     let mut policy = Policy::default();
     policy.tenants.push(Tenant::default());
     policy.tenants.extend(raw.tenants.into_iter().map(|raw| raw.checked));
+    policy.keys = keys(&policy.tenants);
     policy.limits = raw.limits.into_iter().map(|raw| raw.checked).collect();
     pools(&mut policy, raw.pools, report);
     for raw in raw.routes {

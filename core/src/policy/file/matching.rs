@@ -58,7 +58,11 @@ fn word(text: &str) -> Option<Word> {
 /// What follows `prefix` in `text`, in lower case, if it can be the name of a header.
 pub(super) fn after(prefix: &str, text: &str) -> Option<String> {
     let name = text.strip_prefix(prefix)?;
+    is_header_name(name).then(|| name.to_ascii_lowercase())
+}
+
+/// Whether `name` is a token of RFC 9110.
+pub(super) fn is_header_name(name: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let is_name = !name.is_empty() && name.bytes().all(is_token);
-    is_name.then(|| name.to_ascii_lowercase())
+    !name.is_empty() && name.len() <= 256 && name.bytes().all(is_token)
 }

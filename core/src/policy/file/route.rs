@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::tenant::named;
-use super::{matching, raw};
+use super::{adjust, matching, raw};
 use crate::fault::{Fault, FaultSet};
 use crate::file::kind::{self, Wrong};
 use crate::file::{Section, Value};
@@ -13,7 +13,7 @@ use crate::time::Nanos;
 pub(super) fn read(section: &Section<'_>) -> raw::Route {
     let name = named(section);
     let (matches, tenants) = matching::read(section, "match");
-    for key in ["split", "request", "headers", "degrade"] {
+    for key in ["split", "degrade"] {
         section.not_built_yet(key);
     }
     let pools = section.list("pools", super::POOLS, kind::name);
@@ -36,6 +36,8 @@ pub(super) fn read(section: &Section<'_>) -> raw::Route {
         matches,
         pools: Vec::new(),
         require_region: None,
+        request: adjust::adjustment(section),
+        headers: adjust::stages(section),
         timeouts: timeouts(&section.table_or_empty("timeouts")),
         retry,
         hedge,
@@ -98,6 +100,7 @@ fn retry(table: &Section<'_>) -> Retry {
 /// A broken stream is not among them: it can only be retried before its first token.
 const DEFAULT_ON: FaultSet = FaultSet::NONE
     .with(Fault::Connect)
+    .with(Fault::NoConnection)
     .with(Fault::Timeout)
     .with(Fault::RateLimited)
     .with(Fault::Overloaded)
@@ -106,6 +109,7 @@ const DEFAULT_ON: FaultSet = FaultSet::NONE
 fn fault(value: &Value<'_>) -> Result<Fault, Wrong> {
     const WORDS: &[(&str, Fault)] = &[
         ("connect", Fault::Connect),
+        ("no-connection", Fault::NoConnection),
         ("timeout", Fault::Timeout),
         ("rate-limited", Fault::RateLimited),
         ("overloaded", Fault::Overloaded),

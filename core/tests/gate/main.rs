@@ -1,25 +1,23 @@
 //! Gate and lifecycle by hand: one short story per law that random worlds would meet too rarely, and per bug.
 
+mod world;
+
 use std::num::{NonZeroU32, NonZeroU64};
 
-use tollgate_core::dice::Dice;
-use tollgate_core::fault::{Fault, FaultSet};
-use tollgate_core::gate::{Gate, GateInput};
+use tollgate_core::fault::Fault;
+use tollgate_core::gate::GateInput;
 use tollgate_core::health::Circuit;
-use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, PoolId, RequestId, RouteId, ScopeId};
+use tollgate_core::id::{EndpointId, KeyHash, LimitId, PoolId};
 use tollgate_core::lifecycle::{
-    AttemptEvent, Effect, Effects, Ejection, End, Input, Lifecycle, Phase, Refusal, Request, Ruling, Ticket, Verdict,
+    AttemptEvent, Effect, Ejection, End, Input, Phase, Refusal, Request, Ruling, Ticket, Verdict,
 };
-use tollgate_core::memory::Local;
 use tollgate_core::policy::{
-    Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Charges, Class, Endpoint, Jitter, Limit,
-    LoadKind, Match, Needs, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota, Refund, Retry, Route, Slo, Store,
-    Ties, Timeouts,
+    Algorithm, Backoff, Charges, Jitter, Limit, Match, Needs, OnOutage, OnWait, Probe, Quota, Refund, Store,
 };
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Unit, Usage};
 
-const SECOND: Nanos = Nanos::from_secs(1);
+use self::world::{SECOND, World, admitted, attempt, chat, end, on_route, policy, trips_at_once};
 
 /// Below the panic threshold health is ignored; a Retry-After is not.
 #[test]
@@ -259,6 +257,37 @@ fn the_first_pool_that_comes_back_counts() {
     assert_eq!(refused, End::Failed { refusal });
 }
 
+/// Connect time that runs out while it waits for a connection is a fault of its own, and not the endpoint's.
+#[test]
+fn waiting_for_a_connection_is_a_fault_of_its_own() {
+    let mut policy = policy(&[1]);
+    policy.pools[0].breaker = trips_at_once();
+    let connect = policy.routes[0].timeouts.connect;
+    let mut world = World::new(policy);
+    let cases = [
+        (vec![AttemptEvent::Waiting], Fault::NoConnection),
+        (vec![AttemptEvent::Waiting, AttemptEvent::Connecting], Fault::Connect),
+        (vec![], Fault::Connect),
+    ];
+    for (events, expected) in cases {
+        let mut life = world.start(chat());
+        for event in events {
+            world.give(&mut life, attempt(0, event));
+        }
+        world.now += connect;
+        world.give(&mut life, Input::Wake);
+        assert_eq!(life.outcome().fault(), Some(expected));
+        let circuit = world.gate.snapshot(world.now).endpoints[0].circuit;
+        let is_closed = matches!(circuit, Circuit::Closed);
+        assert_eq!(
+            is_closed,
+            expected == Fault::NoConnection,
+            "only the endpoint's own faults trip"
+        );
+        world.now += SECOND;
+    }
+}
+
 /// An answer to a health check of an endpoint that a new policy does not have is ignored.
 #[test]
 fn health_of_nobody_is_ignored() {
@@ -317,178 +346,4 @@ fn a_fallback_charge_is_settled_where_it_was_taken() {
 
     let left = |limit| world.gate.standing(LimitId(limit), key, world.now).remaining;
     assert_eq!((left(0), left(1)), (100, 30));
-}
-
-/// A gate, its clock, and what was asked for last.
-struct World {
-    gate: Gate<Local>,
-    now: Instant,
-    effects: Effects,
-    last: Vec<Effect>,
-    n_requests: u64,
-}
-
-impl World {
-    fn new(policy: Policy) -> World {
-        World {
-            gate: Gate::new(policy),
-            now: Instant::from_secs(10),
-            effects: Effects::new(),
-            last: Vec::new(),
-            n_requests: 0,
-        }
-    }
-
-    fn start(&mut self, request: Request) -> Lifecycle {
-        let id = RequestId(self.n_requests);
-        self.n_requests += 1;
-        let mut life = Lifecycle::new(id, request, Dice::new(7).request(id.0));
-        self.give(&mut life, Input::Start);
-        life
-    }
-
-    fn give(&mut self, life: &mut Lifecycle, input: Input) -> Vec<Effect> {
-        life.handle(&self.gate, self.now, input, &mut self.effects);
-        self.last = self.effects.drain().collect();
-        self.last.clone()
-    }
-
-    /// The clients of these go.
-    fn leave<const N: usize>(&mut self, lives: [Lifecycle; N]) {
-        for mut life in lives {
-            self.give(&mut life, Input::Abandon);
-            assert_eq!(life.phase(), Phase::Settled);
-        }
-    }
-
-    fn tell_gate(&mut self, input: GateInput) -> Vec<Effect> {
-        self.gate.handle(self.now, input, &mut self.effects);
-        self.effects.drain().collect()
-    }
-
-    fn fail(&mut self, life: &mut Lifecycle, fault: Fault) -> Vec<Effect> {
-        let last = life.outcome().attempts - 1;
-        self.give(life, attempt(last, AttemptEvent::Fail { fault }))
-    }
-
-    fn finish(&mut self, life: &mut Lifecycle) {
-        let usage = Usage::default();
-        self.give(life, attempt(0, AttemptEvent::Finish { usage }));
-        assert_eq!(end(life), End::Completed);
-    }
-
-    /// Where the last launch went.
-    fn launched(&self) -> EndpointId {
-        let endpoint = |effect: &Effect| {
-            let Effect::Launch { endpoint, .. } = effect else {
-                return None;
-            };
-            Some(*endpoint)
-        };
-        self.last.iter().find_map(endpoint).expect("something was launched")
-    }
-}
-
-fn chat() -> Request {
-    on_route(0)
-}
-
-fn on_route(route: u16) -> Request {
-    Request {
-        class: Class {
-            route: Some(RouteId(route)),
-            charges: Charges::default(),
-        },
-        ..Request::default()
-    }
-}
-
-fn attempt(id: u8, event: AttemptEvent) -> Input {
-    Input::Attempt {
-        id: AttemptId(id),
-        event,
-    }
-}
-
-fn admitted() -> Input {
-    Input::Dequeue {
-        verdict: Verdict::Admitted,
-    }
-}
-
-fn end(life: &Lifecycle) -> End {
-    life.outcome().end
-}
-
-fn trips_at_once() -> BreakerKind {
-    BreakerKind::Consecutive {
-        failures: NonZeroU32::MIN,
-        open: SECOND,
-        probes: NonZeroU32::MIN,
-    }
-}
-
-/// One route over pools of so many endpoints each, which can do everything, one attempt and room to wait.
-fn policy(sizes: &[u16]) -> Policy {
-    let mut policy = Policy::default();
-    for size in sizes {
-        let start = u16::try_from(policy.endpoints.len()).expect("a few");
-        for _ in 0..*size {
-            let scope = ScopeId::at(policy.scopes.len());
-            policy.scopes.push(String::from("account"));
-            policy.endpoints.push(Endpoint {
-                name: String::from("endpoint"),
-                pool: PoolId::at(policy.pools.len()),
-                url: None,
-                provider: String::from("openai"),
-                model: None,
-                api_key_env: Vec::new(),
-                region: None,
-                max_in_flight: None,
-                price: None,
-                can: Capability::default(),
-                scope,
-            });
-        }
-        policy.pools.push(Pool {
-            name: String::from("pool"),
-            endpoints: start..start + size,
-            balance: Balance {
-                kind: BalanceKind::Random,
-                load: LoadKind::InFlight,
-                ties: Ties::Random,
-            },
-            breaker: BreakerKind::Off,
-            panic_below: 0.0,
-            probe: None,
-            queue: QueueShape {
-                length: 10,
-                wait: SECOND * 5,
-            },
-        });
-    }
-    policy.routes.push(Route {
-        name: String::from("route"),
-        matches: Match::default(),
-        pools: (0..sizes.len()).map(PoolId::at).collect(),
-        require_region: None,
-        timeouts: Timeouts {
-            total: SECOND * 60,
-            ..Timeouts::default()
-        },
-        retry: Retry {
-            max_attempts: 1,
-            on: FaultSet::RETRIABLE,
-            budget: None,
-            backoff: Backoff {
-                base: Nanos::ZERO,
-                max: SECOND,
-                jitter: Jitter::None,
-            },
-        },
-        hedge: None,
-        cancel_on_abandon: true,
-        slo: Slo::default(),
-    });
-    policy
 }
