@@ -226,6 +226,9 @@ mod tests {
         let wishes = keeper.lock();
         assert!(wishes.wakes.len() <= MOST_WISHES + 3600);
         let last = at(999_999 * (hour / 1_000_000));
-        assert!(wishes.wakes.last().is_some_and(|latest| last <= *latest), "the last is not lost");
+        assert!(
+            wishes.wakes.last().is_some_and(|latest| last <= *latest),
+            "the last is not lost"
+        );
     }
 }
