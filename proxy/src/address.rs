@@ -16,6 +16,8 @@ use std::str::FromStr;
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName};
 
+use crate::settings::Cidr;
+
 /// Proxies before ours that are believed: networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
@@ -78,6 +80,16 @@ impl Network {
                 (net.to_bits() ^ address.to_bits()).checked_shr(shift).unwrap_or(0) == 0
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl From<Cidr> for Network {
+    fn from(cidr: Cidr) -> Network {
+        let most = if cidr.address.is_ipv4() { 32 } else { 128 };
+        Network {
+            address: cidr.address,
+            bits: cidr.prefix.min(most),
         }
     }
 }
