@@ -427,7 +427,22 @@ fn any_body() -> impl Strategy<Value = String> {
         1 => Just("data: {\"choices\":\ndata: []}\n\n".to_owned()),
         1 => "[a-z:{}\" \r\n]{0,12}",
     ];
-    prop::collection::vec(event, 0..9).prop_map(|events| events.concat())
+    let member = prop_oneof![
+        "\"error\":\\{\"code\":\"overloaded\"",
+        "\"id\":7",
+        "\"usage\":\\{\"prompt_tokens\":3"
+    ];
+    let whole = (
+        "[ {]{1,2}",
+        prop::collection::vec((member, "[}, \\]]{1,2}"), 0..4),
+        "[}\\]x]{0,2}",
+    );
+    let whole = whole.prop_map(|(open, members, close)| {
+        let members: String = members.into_iter().map(|(member, end)| member + &end).collect();
+        [open, members, close].concat()
+    });
+    let events = prop::collection::vec(event, 0..9).prop_map(|events| events.concat());
+    prop_oneof![events, whole]
 }
 
 proptest! {
