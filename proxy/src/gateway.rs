@@ -20,7 +20,7 @@ use crate::intake::Room;
 use crate::keeper::{Keeper, Keeping};
 use crate::mailbox::Mailboxes;
 use crate::observe::Observer;
-use crate::request::Estimator;
+use crate::request::{Estimator, NoTokenizer};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
 use crate::upstream::{Check, Connect, Tcp, Unreachable, Upstreams, World};
@@ -80,6 +80,8 @@ pub enum BuildError {
     Keys(Vec<MissingKey>),
     /// An endpoint cannot be reached, whatever happens.
     Endpoint(Unreachable),
+    /// What the settings ask for is not in this build.
+    Tokenizer(NoTokenizer),
 }
 
 impl Gateway {
@@ -283,7 +285,7 @@ impl Builder {
             mailboxes: Mailboxes::new(),
             keeper: Arc::new(Keeper::default()),
             room: Room::new(settings.limits.max_buffered),
-            estimator: Estimator::default(),
+            estimator: Estimator::new(settings.estimate).map_err(BuildError::Tokenizer)?,
             dice: self
                 .dice
                 .unwrap_or_else(|| Dice::new(settings.seed.unwrap_or_else(entropy))),
@@ -372,6 +374,7 @@ impl fmt::Display for BuildError {
                 write!(f, "{between}{missing}")
             }),
             BuildError::Endpoint(endpoint) => write!(f, "{endpoint}"),
+            BuildError::Tokenizer(error) => write!(f, "`estimate` asks for a tokenizer: {error}"),
         }
     }
 }
