@@ -90,6 +90,14 @@ async fn drive(case: &Case, seed: u64, clock: ManualClock) -> Vec<Outcome> {
         .watch(Arc::clone(&ends) as Arc<dyn Watch>)
         .build()
         .expect("everything is there");
+    {
+        let (g, t) = (Arc::clone(&gateway), Arc::clone(&time));
+        let e = Arc::clone(&ends);
+        std::thread::spawn(move || loop {
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            eprintln!("DBG now {:?} in flight {} ended {}", t.now(), g.in_flight(), e.0.lock().unwrap().len());
+        });
+    }
     gateway.begin();
     let router = router(Arc::clone(&gateway));
     let mut arrivals = workload.arrivals(dice).expect("an open workload");
