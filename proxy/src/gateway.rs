@@ -14,7 +14,6 @@ use tollgate_core::memory::Shared;
 use tollgate_core::policy::{Partition, Policy, Word};
 use tollgate_core::time::Instant;
 
-use crate::address::{Network, TrustedProxies};
 use crate::auth::{MissingKey, ProviderKeys};
 use crate::clock::{Clock, SystemClock};
 use crate::intake::Room;
@@ -42,7 +41,6 @@ pub struct Gateway {
     pub(crate) keys: ProviderKeys,
     /// Room for the bodies of requests.
     pub(crate) room: Arc<Room>,
-    pub(crate) proxies: TrustedProxies,
     pub(crate) estimator: Estimator,
     /// Headers that the policy names, in lower case.
     pub(crate) named: Vec<String>,
@@ -302,11 +300,6 @@ impl Builder {
             mailboxes: Mailboxes::new(),
             keeper: Arc::new(Keeper::default()),
             room: Room::new(settings.limits.max_buffered),
-            proxies: settings
-                .trusted_proxies
-                .iter()
-                .map(|cidr| Network::from(*cidr))
-                .collect(),
             estimator: Estimator::default(),
             dice: self
                 .dice

@@ -12,6 +12,8 @@ mod limits;
 mod message;
 mod relay;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -118,8 +120,12 @@ fn advice_of(unserved: Unserved) -> Advice {
         | Unserved::Method { .. }
         | Unserved::BodyTooLarge { .. }
         | Unserved::MediaType
+        | Unserved::Malformed
+        | Unserved::UriTooLong
         | Unserved::HeadersTooLarge { .. } => HOPELESS,
-        Unserved::BodyTimeout { .. } | Unserved::BuffersFull | Unserved::Stopping => Advice::default(),
+        Unserved::BodyTimeout { .. } | Unserved::BuffersFull | Unserved::ConnectionsFull | Unserved::Stopping => {
+            Advice::default()
+        }
     }
 }
 

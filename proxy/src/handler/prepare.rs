@@ -11,7 +11,7 @@ use tollgate_core::lifecycle;
 use tollgate_core::policy::{Facts, Header};
 
 use super::guest::Guest;
-use crate::address::counted;
+use crate::address::{self, counted};
 use crate::answer::Unserved;
 use crate::auth::key_name;
 use crate::exchange::{Driven, Exchange, Order};
@@ -51,7 +51,8 @@ pub(super) async fn prepare(mut guest: Guest, request: Request<Body>) -> Result<
     let tenant = guest.tenant.expect("it was identified");
     let who = &policy.tenants[tenant.index()];
     let client = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let client = client.map(|info| gateway.proxies.client(info.0.ip(), &parts.headers));
+    let trusted = &gateway.settings.trusted_proxies;
+    let client = client.map(|info| address::client(trusted, info.0.ip(), &parts.headers));
     let headers = named(&gateway.named, &parts);
     let class = policy.classify(
         gateway.seed(),

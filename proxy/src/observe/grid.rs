@@ -77,11 +77,7 @@ impl<const N: usize, C: Cell> Grid<N, C> {
             }
             labels.reverse();
             let labels: Vec<(&str, &str)> = labels.iter().map(|(key, value)| (*key, value.as_str())).collect();
-            if labels.is_empty() {
-                cell.encode(encoder.encode_family(&Vec::<(&str, &str)>::new())?)?;
-            } else {
-                cell.encode(encoder.encode_family(&labels)?)?;
-            }
+            cell.encode(encoder.encode_family(&labels)?)?;
         }
         Ok(())
     }
@@ -93,7 +89,11 @@ pub(super) struct Registered<const N: usize, C>(pub(super) Arc<Grid<N, C>>);
 
 impl<const N: usize, C: Cell> EncodeMetric for Registered<N, C> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode_all(&mut encoder)
+        match self.0.cells.as_slice() {
+            // Without labels there are no braces either.
+            [only] if N == 0 => only.encode(encoder),
+            _ => self.0.encode_all(&mut encoder),
+        }
     }
 
     fn metric_type(&self) -> MetricType {
