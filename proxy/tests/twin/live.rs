@@ -67,13 +67,17 @@ async fn drive(case: &Case, seed: u64, clock: ManualClock) -> Vec<Outcome> {
     let time: Arc<dyn Clock> = Arc::new(clock);
     let until = Instant::EPOCH + scenario.run.duration.expect("a scenario that ends");
     let faults = incidents(&scenario.faults, scenario.backends.len(), until, dice);
-    let servers = (1..).zip(scenario.backends.iter().zip(faults)).map(|(number, (spec, faults))| {
-        let mut spec = spec.clone();
-        spec.faults.extend(faults);
-        let server = MockServer::builder(spec).clock(Arc::clone(&time)).dice(dice.branch(number));
-        let server = server.start().expect("checked numbers");
-        (server.name().to_owned(), server)
-    });
+    let servers = (1..)
+        .zip(scenario.backends.iter().zip(faults))
+        .map(|(number, (spec, faults))| {
+            let mut spec = spec.clone();
+            spec.faults.extend(faults);
+            let server = MockServer::builder(spec)
+                .clock(Arc::clone(&time))
+                .dice(dice.branch(number));
+            let server = server.start().expect("checked numbers");
+            (server.name().to_owned(), server)
+        });
     let servers: BTreeMap<_, _> = servers.collect();
     let ends = Arc::new(Ends::default());
     let settings = Settings {
@@ -90,14 +94,6 @@ async fn drive(case: &Case, seed: u64, clock: ManualClock) -> Vec<Outcome> {
         .watch(Arc::clone(&ends) as Arc<dyn Watch>)
         .build()
         .expect("everything is there");
-    {
-        let (g, t) = (Arc::clone(&gateway), Arc::clone(&time));
-        let e = Arc::clone(&ends);
-        std::thread::spawn(move || loop {
-            std::thread::sleep(std::time::Duration::from_secs(2));
-            eprintln!("DBG now {:?} in flight {} ended {}", t.now(), g.in_flight(), e.0.lock().unwrap().len());
-        });
-    }
     gateway.begin();
     let router = router(Arc::clone(&gateway));
     let mut arrivals = workload.arrivals(dice).expect("an open workload");
@@ -112,7 +108,12 @@ async fn drive(case: &Case, seed: u64, clock: ManualClock) -> Vec<Outcome> {
         let tenant = &workload.tenants()[call.tenant as usize].name;
         let request = request(&call, tenant, bodies.of(&call));
         sleep_until(&*time, at).await;
-        clients.push(tokio::spawn(client(router.clone(), request, patience, Arc::clone(&time))));
+        clients.push(tokio::spawn(client(
+            router.clone(),
+            request,
+            patience,
+            Arc::clone(&time),
+        )));
     }
     for client in clients {
         client.await.expect("no panic");
@@ -120,7 +121,12 @@ async fn drive(case: &Case, seed: u64, clock: ManualClock) -> Vec<Outcome> {
     gateway.ended().await;
     let snapshot = gateway.snapshot();
     assert_eq!(gateway.in_flight(), 0);
-    assert!(snapshot.endpoints.iter().all(|endpoint| endpoint.in_flight == 0 && !endpoint.awaited));
+    assert!(
+        snapshot
+            .endpoints
+            .iter()
+            .all(|endpoint| endpoint.in_flight == 0 && !endpoint.awaited)
+    );
     assert!(snapshot.waiting.iter().all(|waiting| *waiting == 0));
     assert!(snapshot.reserved.iter().all(|reserved| *reserved == 0));
     let ends = std::mem::take(&mut *ends.0.lock().expect("no panic"));
@@ -161,7 +167,9 @@ fn with_keys(mut policy: Policy, workload: &Workload) -> Policy {
         let at = policy.tenant_named(&tenant.name).index();
         assert_eq!(policy.tenants[at].name, tenant.name, "the policy lists every tenant");
         let key = format!("key-of-{}", tenant.name);
-        policy.tenants[at].key_hashes.push(tollgate_proxy::auth::digest(key.as_bytes()));
+        policy.tenants[at]
+            .key_hashes
+            .push(tollgate_proxy::auth::digest(key.as_bytes()));
     }
     policy.keys = tollgate_core::policy::keys(&policy.tenants);
     policy
@@ -195,8 +203,12 @@ impl Bodies {
 
 fn body(call: &Call, length: usize) -> Bytes {
     let content = "a".repeat(length);
-    let most = call.max_tokens.map_or(String::new(), |most| format!(r#","max_tokens":{most}"#));
+    let most = call
+        .max_tokens
+        .map_or(String::new(), |most| format!(r#","max_tokens":{most}"#));
     let stream = call.stream;
     let messages = format!(r#"[{{"role":"user","content":"{content}"}}]"#);
-    Bytes::from(format!(r#"{{"model":"any","messages":{messages},"stream":{stream}{most}}}"#))
+    Bytes::from(format!(
+        r#"{{"model":"any","messages":{messages},"stream":{stream}{most}}}"#
+    ))
 }

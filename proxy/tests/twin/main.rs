@@ -53,7 +53,12 @@ struct Seen {
 fn twin(case: &Case, seed: u64) -> Seen {
     let simulated = simulated::run(case, seed);
     let live = live::run(case, seed);
-    assert_eq!(simulated.len(), live.len(), "{}: every request ends, in both", case.name);
+    assert_eq!(
+        simulated.len(),
+        live.len(),
+        "{}: every request ends, in both",
+        case.name
+    );
     let mut differences = String::new();
     let mut count = 0;
     for (number, (simulated, live)) in simulated.iter().zip(&live).enumerate() {
@@ -68,7 +73,11 @@ fn twin(case: &Case, seed: u64) -> Seen {
         }
     }
     let all = simulated.len();
-    assert_eq!(count, 0, "{} (seed {seed}): of {all} requests, {count} differ:{differences}", case.name);
+    assert_eq!(
+        count, 0,
+        "{} (seed {seed}): of {all} requests, {count} differ:{differences}",
+        case.name
+    );
     let mut seen = Seen::default();
     for outcome in &live {
         seen.add(outcome);
@@ -104,6 +113,9 @@ const FAILURES: Case = Case {
 fn failures_retries_and_fallbacks() {
     for seed in [1, 2] {
         let seen = twin(&FAILURES, seed);
-        assert!(100 < seen.retries && 100 < seen.fallbacks && 5_000 < seen.completed, "{seen:?}");
+        assert!(
+            100 < seen.retries && 100 < seen.fallbacks && 5_000 < seen.completed,
+            "{seen:?}"
+        );
     }
 }

@@ -32,5 +32,7 @@ pub(crate) fn run(case: &Case, seed: u64) -> Vec<Outcome> {
         .faults(scenario.faults);
     let record = Engine::new(&plan, 0, Ends(Vec::new())).run(|_| true);
     let ends = record.expect("nobody stops it").observer.0;
-    ends.into_iter().map(|end| end.expect("each call begins and ends")).collect()
+    ends.into_iter()
+        .map(|end| end.expect("each call begins and ends"))
+        .collect()
 }
