@@ -75,6 +75,7 @@ fn simulate(
     if done < replications as usize {
         notes.push(format!("stopped by Ctrl-C after {done} of {replications} replications"));
     }
+    notes.extend(cut(scenario, workload));
     if comparison.is_uncounted() {
         notes.push("no request began after the warm-up, so nothing was counted: shorten `run.warmup`".to_owned());
     }
@@ -203,6 +204,24 @@ fn unrouted(set: &ResultSet) -> Vec<String> {
         ))
     });
     notes.collect()
+}
+
+/// Says of a trace that goes on after the end of the run how much of it was replayed.
+fn cut(scenario: &Scenario, workload: &Workload) -> Option<String> {
+    let trace = workload.trace()?;
+    let wanted = scenario.run.requests.and_then(|most| usize::try_from(most).ok());
+    let (calls, way_out) = match wanted {
+        Some(most) if most < trace.len() => (most, "a larger `run.requests`"),
+        Some(_) | None if trace.is_cut() => (trace.len(), "a longer `run.duration`"),
+        Some(_) | None => return None,
+    };
+    let calls = match calls {
+        1 => "call is".to_owned(),
+        calls => format!("{calls} calls are"),
+    };
+    Some(format!(
+        "the trace is longer than the run: only its first {calls} replayed; {way_out} takes in more"
+    ))
 }
 
 fn trace_name(arrivals: &ArrivalSpec) -> Option<String> {
