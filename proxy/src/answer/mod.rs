@@ -12,6 +12,8 @@ mod limits;
 mod message;
 mod relay;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};

@@ -12,6 +12,8 @@ mod retry_after;
 mod sse;
 mod stream;
 mod target;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod whole;
 

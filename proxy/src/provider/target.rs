@@ -81,6 +81,13 @@ impl Target {
         self.authority.port_u16().unwrap_or(own)
     }
 
+    /// The path `path` beside the operations: it takes the place of a last `/v1`. The root, if it cannot stand in a URL.
+    #[must_use]
+    pub fn beside(&self, path: &str) -> Uri {
+        let base = self.base.strip_suffix("/v1").unwrap_or(&self.base);
+        format!("{base}{path}").parse().unwrap_or_default()
+    }
+
     /// The address of `path` at this endpoint, which begins with a slash.
     ///
     /// # Panics
@@ -121,6 +128,18 @@ mod tests {
         }
         assert_eq!(Target::new("https://host/v1").expect("a URL").port(), 443);
         assert_eq!(Target::new("http://host:8080/v1").expect("a URL").port(), 8080);
+    }
+
+    #[test]
+    fn health_is_asked_beside_the_operations() {
+        for (url, asked) in [
+            ("https://api.example.com/v1", "/health"),
+            ("http://127.0.0.1:8000", "/health"),
+            ("http://127.0.0.1:8000/alpha/v1/", "/alpha/health"),
+            ("http://127.0.0.1:8000/alpha", "/alpha/health"),
+        ] {
+            assert_eq!(Target::new(url).expect(url).beside("/health"), asked);
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod id;
 mod invalid;
 mod keys;
 mod prompt;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::fmt::Display;

@@ -20,6 +20,7 @@ pub struct Trace {
     tenants: Vec<String>,
     models: Vec<String>,
     is_cut: bool,
+    notes: Vec<String>,
 }
 
 /// Zero stands for "the trace does not tell" in every field but the time.
@@ -112,12 +113,19 @@ impl Trace {
         is_cut
     }
 
-    pub(crate) fn finish(mut self, tenants: Vec<String>, models: Vec<String>, is_cut: bool) -> Trace {
+    pub(crate) fn finish(
+        mut self,
+        tenants: Vec<String>,
+        models: Vec<String>,
+        notes: Vec<String>,
+        is_cut: bool,
+    ) -> Trace {
         self.rows.shrink_to_fit();
         Trace {
             tenants,
             models,
             is_cut,
+            notes,
             ..self
         }
     }
@@ -165,6 +173,12 @@ impl Trace {
     #[must_use]
     pub fn tenants(&self) -> &[String] {
         &self.tenants
+    }
+
+    /// What whoever uses it should know: what was left out of it, and why.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The names of the models; empty if the trace does not tell.
