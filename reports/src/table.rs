@@ -82,6 +82,7 @@ pub struct Winner {
 }
 
 /// A figure: its name, its meaning, which way it is good, how it is found and written, and its interval's name.
+#[derive(Clone, Copy)]
 struct Figure {
     name: &'static str,
     meaning: &'static str,

@@ -130,7 +130,7 @@ fn the_headline_claims_what_intervals_tell_apart() {
                 strategy.faults.clear();
             }
         }
-        page::headline(&summary)
+        page::headline(&summary).replace('\u{a0}', " ")
     };
     assert_eq!(
         with([[0.9, 0.99]; 3], "attainment", true),

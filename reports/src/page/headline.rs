@@ -22,9 +22,8 @@ fn cost(summary: &Summary) -> String {
     let what = faults(summary);
     let lost = Ranking::of(summary, "lost in faults");
     match lost {
-        Ranking::Unknown => format!("{what} cost no request."),
         Ranking::Alike(all) if 0.0 < all => format!("{what} cost {}.", requests(all)),
-        Ranking::Alike(_) => format!("{what} cost no request."),
+        Ranking::Unknown | Ranking::Alike(_) => format!("{what} cost no request."),
         Ranking::Level { best, worst } => format!(
             "{what} cost {} to {}, under no strategy clearly fewer.",
             plain(best),

@@ -84,7 +84,7 @@ pub fn text(summary: &Summary, width: usize) -> String {
         if is_held_back(summary) {
             let [what, why] = HELD_BACK;
             let is_one_line = columns_of(what) + columns_of(why) < width;
-            text.push_str(&format!("{what}{}{why}\n", if is_one_line { ' ' } else { '\n' }));
+            text.extend([what, if is_one_line { " " } else { "\n" }, why, "\n"]);
         }
     }
     text
