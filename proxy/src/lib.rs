@@ -48,6 +48,7 @@ mod perform;
 pub mod provider;
 mod relay;
 pub mod request;
+pub mod server;
 pub mod settings;
 mod tasks;
 mod thread;

@@ -69,6 +69,7 @@ impl Process {
             estimate: Estimate {
                 input: 90,
                 output: Some(64),
+                more: 0,
             },
             ..Request::default()
         };
@@ -80,7 +81,7 @@ impl Process {
         let gate: Gate<Shared> = Gate::new(self.policy.clone());
         let text = self
             .observer
-            .metrics(&self.policy, &gate.snapshot(Instant::EPOCH), Instant::EPOCH);
+            .metrics(&self.policy, &gate.snapshot(Instant::EPOCH), Instant::EPOCH, false);
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.expect("the metric is there").parse().expect("a count")
     }

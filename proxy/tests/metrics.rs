@@ -11,7 +11,7 @@ use tollgate_core::memory::Shared;
 use tollgate_core::policy::{Policy, file};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Usage};
-use tollgate_proxy::observe::{Ended, Entry, Observer, Unserved, page};
+use tollgate_proxy::observe::{Ended, Entry, Observer, Unconnected, page};
 use tollgate_proxy::settings::Settings;
 
 const POLICY: &str = r#"
@@ -73,6 +73,7 @@ fn request() -> Request {
         estimate: Estimate {
             input: 90,
             output: Some(64),
+            more: 0,
         },
         ..Request::default()
     };
@@ -135,7 +136,7 @@ fn busy(observer: &Observer) {
     observer.accepted(0);
     observer.accepted(0);
     observer.disconnected();
-    observer.unserved(Unserved::Full);
+    observer.unconnected(Unconnected::Full);
 }
 
 /// What is shown of a process that has seen a little of everything.
@@ -144,7 +145,7 @@ fn shown() -> String {
     let observer = Observer::new(&policy, &Settings::default());
     busy(&observer);
     let gate: Gate<Shared> = Gate::new(policy.clone());
-    observer.metrics(&policy, &gate.snapshot(Instant::EPOCH), Instant::EPOCH)
+    observer.metrics(&policy, &gate.snapshot(Instant::EPOCH), Instant::EPOCH, false)
 }
 
 /// A sample: its name, its labels as written, and its value.

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod load;
+pub(crate) mod mock;
 pub(crate) mod new;
 pub(crate) mod out;
 pub(crate) mod report;

@@ -120,8 +120,12 @@ fn advice_of(unserved: Unserved) -> Advice {
         | Unserved::Method { .. }
         | Unserved::BodyTooLarge { .. }
         | Unserved::MediaType
+        | Unserved::Malformed
+        | Unserved::UriTooLong
         | Unserved::HeadersTooLarge { .. } => HOPELESS,
-        Unserved::BodyTimeout { .. } | Unserved::BuffersFull | Unserved::Stopping => Advice::default(),
+        Unserved::BodyTimeout { .. } | Unserved::BuffersFull | Unserved::ConnectionsFull | Unserved::Stopping => {
+            Advice::default()
+        }
     }
 }
 

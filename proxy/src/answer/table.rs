@@ -43,6 +43,10 @@ pub enum Unserved {
     },
     /// The body is not plain JSON.
     MediaType,
+    /// It is no HTTP.
+    Malformed,
+    /// The path is longer than is read.
+    UriTooLong,
     /// The headers are longer than is read.
     HeadersTooLarge {
         /// Most bytes that are read.
@@ -50,6 +54,8 @@ pub enum Unserved {
     },
     /// All memory for bodies is in use.
     BuffersFull,
+    /// All connections that clients may have are in use.
+    ConnectionsFull,
     /// The gateway is about to stop.
     Stopping,
 }
@@ -262,12 +268,20 @@ fn unserved_row(unserved: Unserved) -> Row {
             "unsupported_media_type",
             "the body is not `application/json`, or is compressed",
         ),
+        Unserved::Malformed => (400, INVALID, "malformed_request", "the request is no HTTP"),
+        Unserved::UriTooLong => (414, INVALID, "uri_too_long", "the path is longer than is read"),
         Unserved::HeadersTooLarge { .. } => (431, INVALID, "headers_too_large", "the headers are longer than is read"),
         Unserved::BuffersFull => (
             503,
             UNAVAILABLE,
             "server_is_overloaded",
             "all memory that the gateway has for bodies is in use",
+        ),
+        Unserved::ConnectionsFull => (
+            503,
+            UNAVAILABLE,
+            "server_is_overloaded",
+            "all connections that clients may have are in use",
         ),
         Unserved::Stopping => (
             503,

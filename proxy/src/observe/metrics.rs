@@ -196,6 +196,11 @@ impl Metrics {
         self.attempts.at([endpoint, end]).one();
     }
 
+    /// Requests of a route that are over: completed, failed, refused, abandoned.
+    pub(super) fn ends(&self, route: usize) -> [u64; 4] {
+        [0, 1, 2, 3].map(|end| self.requests.at([route, end]).get())
+    }
+
     /// Takes down a request that is over; all there is to say of it is in its outcome.
     pub(super) fn finished(&self, outcome: &Outcome, request: &Request) {
         let route = outcome.route.map_or(self.routes, RouteId::index);

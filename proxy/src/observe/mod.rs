@@ -24,7 +24,6 @@ mod table;
 use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use tollgate_core::fault::Fault;
@@ -51,7 +50,6 @@ pub struct Observer {
     endpoints: Vec<String>,
     access: Option<AccessLog>,
     log: ProcessLog,
-    draining: AtomicBool,
 }
 
 /// What a finished request was, beside its outcome.
@@ -82,7 +80,7 @@ pub enum Ended {
 
 /// Why a connection of a client was not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unserved {
+pub enum Unconnected {
     /// There were too many already.
     Full,
     /// No TLS came of it.
@@ -99,7 +97,6 @@ impl Observer {
             endpoints: policy.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect(),
             access: None,
             log: ProcessLog::quiet(),
-            draining: AtomicBool::new(false),
         }
     }
 
@@ -223,10 +220,10 @@ impl Observer {
 
     /// A connection of a client is not served.
     #[inline]
-    pub fn unserved(&self, why: Unserved) {
+    pub fn unconnected(&self, why: Unconnected) {
         let why = match why {
-            Unserved::Full => 0,
-            Unserved::Handshake => 1,
+            Unconnected::Full => 0,
+            Unconnected::Handshake => 1,
         };
         self.metrics.connections_refused.at([why]).one();
     }
@@ -243,16 +240,9 @@ impl Observer {
         self.metrics.open_connections()
     }
 
-    /// The process has been told to end.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
-    }
-
-    /// Whether the process has been told to end.
-    #[must_use]
-    #[inline]
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+    /// Requests of the route at this position that are over: completed, failed, refused, abandoned.
+    pub(crate) fn ends(&self, route: usize) -> [u64; 4] {
+        self.metrics.ends(route)
     }
 
     /// What the process tells of itself.
@@ -277,12 +267,12 @@ impl Observer {
 
     /// Every metric in the text format of `OpenMetrics`, with the state that `snapshot` shows of a gate at `now`.
     #[must_use]
-    pub fn metrics(&self, policy: &Policy, snapshot: &Snapshot, now: Instant) -> String {
+    pub fn metrics(&self, policy: &Policy, snapshot: &Snapshot, now: Instant, draining: bool) -> String {
         let present = Present {
             now,
             in_flight: self.in_flight(),
             connections: self.open_connections(),
-            draining: self.is_draining(),
+            draining,
         };
         let mut text = String::new();
         // A string takes everything.

@@ -99,7 +99,7 @@ pub(super) fn headers(value: &Value<'_>) -> Result<NonZeroU16, Wrong> {
 }
 
 pub(super) fn header_bytes(value: &Value<'_>) -> Result<NonZeroU32, Wrong> {
-    let bytes = size(1 << 10, 1 << 20)(value)?;
+    let bytes = size(8 << 10, 1 << 20)(value)?;
     let bytes = u32::try_from(bytes).ok().and_then(NonZeroU32::new);
     Ok(bytes.expect("a mebibyte fits"))
 }

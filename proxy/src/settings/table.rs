@@ -135,7 +135,7 @@ rows! {
         "On SIGTERM: how long connections are still accepted after /readyz has said no";
     DRAIN_DEADLINE = "drain" "deadline" "TOLLGATE_DRAIN_DEADLINE" "--drain-deadline" Word "TIME",
         |s| s.drain.deadline.to_string(),
-        "On SIGTERM: how long requests may take to finish before they are cut";
+        "On SIGTERM: after so long requests that have not finished are cut off";
     LOG_ACCESS = "log" "access" "TOLLGATE_LOG_ACCESS" "--log-access" Text "FILE", |s| access(&s.log.access),
         "Where a JSON line a request goes: a file, - for standard output, or none";
     LOG_LEVEL = "log" "level" "TOLLGATE_LOG_LEVEL" "--log-level" Text "LEVEL", |_| "info".into(),
