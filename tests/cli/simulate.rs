@@ -50,7 +50,9 @@ fn output_fits_the_width() {
         let mut command = place.command(&["simulate", "outage", "--replications", "1"]);
         command.env("COLUMNS", columns.to_string());
         let run = crate::place::Run::of(command).good();
-        let widest = run.stdout.lines().map(|line| line.chars().count()).max();
+        // A path is not broken, so that it can be copied.
+        let broken = run.stdout.lines().filter(|line| !line.starts_with("report: "));
+        let widest = broken.map(|line| line.chars().count()).max();
         assert!(widest <= Some(columns), "{columns}:\n{}", run.stdout);
     }
 }
