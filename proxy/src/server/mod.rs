@@ -14,6 +14,7 @@ mod bind;
 mod connection;
 mod control;
 mod page;
+mod patience;
 mod pulse;
 mod status;
 mod tls;
