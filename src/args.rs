@@ -200,7 +200,7 @@ pub(crate) struct Reading {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Serve {
-    /// The file with settings [env: TOLLGATE_CONFIG] [default: tollgate.toml, if it is there]
+    /// The file with settings; also `TOLLGATE_CONFIG` [default: tollgate.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]

@@ -1,5 +1,7 @@
 //! `tollgate key`: keys for tenants. A key is shown once; a policy has its hash.
 
+use std::fmt::Write as _;
+
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
@@ -37,7 +39,8 @@ fn entry(args: &NewKey, key: &str) -> String {
         ("priority", &args.priority),
     ] {
         if let Some(value) = value {
-            entry.push_str(&format!("{word} = {}\n", quoted(value)));
+            // A string takes everything.
+            let _never = writeln!(entry, "{word} = {}", quoted(value));
         }
     }
     entry
@@ -54,7 +57,12 @@ fn check(entry: &str) -> Result<(), Failure> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // A string takes everything.
+        let _never = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 /// `text` as a string of TOML.

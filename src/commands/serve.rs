@@ -21,18 +21,7 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let settings = settings(args)?;
     let clock = SystemClock::scaled(settings.time_scale).map_err(Failure::wrong)?;
     let clock: Arc<dyn Clock> = Arc::new(clock);
-    let (policy, embedded) = match &settings.policy {
-        Some(named) => {
-            let source = load::find_policy(named)?;
-            let policy = load::read_policy(&source)?;
-            load::check_urls(&source, &policy)?;
-            (policy, None)
-        }
-        None => {
-            let embedded = Embedded::start(&clock, settings.seed)?;
-            (embedded.policy()?, Some(embedded))
-        }
-    };
+    let (policy, embedded) = policy(&settings, &clock)?;
     let server = server(policy, settings, &clock)?;
     let address = server.addresses().first().copied();
     let is_tls = server.gateway().settings().tls.is_some();
@@ -57,6 +46,18 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     }
 }
 
+/// The policy that was asked for; without one, the backends that run in this process and the policy over them.
+fn policy(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Policy, Option<Embedded>), Failure> {
+    let Some(named) = &settings.policy else {
+        let embedded = Embedded::start(clock, settings.seed)?;
+        return Ok((embedded.policy()?, Some(embedded)));
+    };
+    let source = load::find_policy(named)?;
+    let policy = load::read_policy(&source)?;
+    load::check_urls(&source, &policy)?;
+    Ok((policy, None))
+}
+
 /// A server that has its addresses and has not begun.
 fn server(policy: Policy, settings: Settings, clock: &Arc<dyn Clock>) -> Result<Server, Failure> {
     let observer = Observer::with_logs(&policy, &settings, clock).map_err(|error| {
@@ -69,12 +70,12 @@ fn server(policy: Policy, settings: Settings, clock: &Arc<dyn Clock>) -> Result<
         .clock(Arc::clone(clock))
         .observer(Arc::new(observer))
         .build()
-        .map_err(unbuilt)?;
+        .map_err(|error| unbuilt(&error))?;
     Server::bind(gateway).map_err(failure)
 }
 
-fn unbuilt(error: BuildError) -> Failure {
-    let help = match &error {
+fn unbuilt(error: &BuildError) -> Failure {
+    let help = match error {
         BuildError::Certificates(_) => "`upstream.ca_file` names certificates in PEM",
         BuildError::Keys(_) => "export the variable, or leave `api_key_env` out where no key is needed",
         BuildError::Endpoint(_) => "every endpoint needs a `url` and a `provider` that is spoken here",
