@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod embedded;
 pub(crate) mod key;
 pub(crate) mod load;
+pub(crate) mod mock;
 pub(crate) mod new;
 pub(crate) mod out;
 pub(crate) mod report;

@@ -6,5 +6,7 @@ mod bad_traces;
 mod commands;
 mod help;
 mod interrupt;
+mod mock;
 mod place;
+mod serve;
 mod simulate;
