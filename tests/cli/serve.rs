@@ -61,16 +61,9 @@ impl Running {
         }
     }
 
-    fn get(&self, address: &str, path: &str) -> String {
-        converse(
-            address,
-            &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
-        )
-    }
-
     /// The status of the process, of which nothing may be left in hand.
     fn status(&self) -> Value {
-        let answer = self.get(&self.admin, "/status");
+        let answer = get(&self.admin, "/status");
         serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON")
     }
 
@@ -114,6 +107,13 @@ fn converse(address: &str, request: &str) -> String {
     answer
 }
 
+fn get(address: &str, path: &str) -> String {
+    converse(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+    )
+}
+
 fn question(stream: bool, tokens: u32) -> String {
     let body = format!(
         "{{\"model\": \"gpt-4o-mini\", \"stream\": {stream}, \"messages\": [{{\"role\": \"user\", \"content\": \"secret \
@@ -146,8 +146,8 @@ fn without_a_policy_it_answers_by_itself() {
         stream.contains("text/event-stream") && stream.contains("data: [DONE]"),
         "{stream}"
     );
-    assert!(running.get(&running.listen, "/v1/models").contains("gpt-4o-mini"));
-    assert!(running.get(&running.listen, "/readyz").starts_with("HTTP/1.1 200 "));
+    assert!(get(&running.listen, "/v1/models").contains("gpt-4o-mini"));
+    assert!(get(&running.listen, "/readyz").starts_with("HTTP/1.1 200 "));
     let status = running.status();
     for name in ["in_flight", "permits", "reservations", "queue"] {
         assert_eq!(status[name], 0, "{name}");
