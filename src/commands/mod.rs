@@ -11,4 +11,5 @@ pub(crate) mod report;
 pub(crate) mod scenarios;
 pub(crate) mod serve;
 pub(crate) mod simulate;
+pub(crate) mod stop;
 pub(crate) mod trace;
