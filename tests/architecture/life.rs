@@ -9,11 +9,19 @@ fn the_life_of_a_request_is_told_whole() {
     let phases = variants("core/src/lifecycle/mod.rs", "Phase");
     assert!(8 < phases.len(), "{phases:?}");
     for phase in &phases {
-        assert!(page.contains(&format!("| {phase} |")), "the page has no row for {phase}");
-        assert!(picture.contains(&format!(">{phase}<")), "the picture does not show {phase}");
+        assert!(
+            page.contains(&format!("| {phase} |")),
+            "the page has no row for {phase}"
+        );
+        assert!(
+            picture.contains(&format!(">{phase}<")),
+            "the picture does not show {phase}"
+        );
     }
     let words = variants("core/src/lifecycle/effect.rs", "Effect");
-    let words = words.into_iter().chain(variants("core/src/lifecycle/input.rs", "Input"));
+    let words = words
+        .into_iter()
+        .chain(variants("core/src/lifecycle/input.rs", "Input"));
     for word in words {
         assert!(page.contains(&format!("`{word}`")), "the page says nothing of {word}");
     }
