@@ -123,7 +123,7 @@ pub(crate) struct New {
 pub(crate) enum TraceCommand {
     /// What a trace holds: rate, burstiness, lengths, tenants
     ///
-    /// The format is recognized by the names of the columns.
+    /// The format is recognized by the names of the columns; the access log of `tollgate serve` is one.
     Describe(Describe),
     /// Convert a trace to tollgate's own CSV
     ///
@@ -158,7 +158,16 @@ pub(crate) struct Import {
 }
 
 /// The formats of traces.
-pub(crate) const FORMATS: [&str; 7] = ["auto", "azure", "mooncake", "burstgpt", "servegen", "tollgate", "csv"];
+pub(crate) const FORMATS: [&str; 8] = [
+    "auto",
+    "azure",
+    "mooncake",
+    "burstgpt",
+    "servegen",
+    "tollgate",
+    "access-log",
+    "csv",
+];
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Reading {

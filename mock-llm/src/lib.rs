@@ -10,8 +10,11 @@
 //! | [`draw`] | distributions: one value from the dice of one key |
 //! | [`model`] | backends, their quotas and their faults |
 //! | `clock` (feature) | real time as the model's time, and a clock for tests |
+//! | `server` (feature) | a backend as an HTTP server |
 
 #[cfg(feature = "clock")]
 pub mod clock;
 pub mod draw;
 pub mod model;
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,6 +1,6 @@
-//! The production reverse proxy: the driver that runs core against real endpoints. Not built yet.
+//! The production reverse proxy: the driver that runs core against real endpoints.
 //!
-//! Nothing is exported so far. What will live here, and what it owes to core, is settled:
+//! What lives here, and what it owes to core:
 //!
 //! | Part | Does |
 //! |---|---|
@@ -32,10 +32,26 @@
 //! Of core it names only what drives it (`gate`, `lifecycle`, `policy`, `memory`, and the words they are written in),
 //! never its laws. A test of the workspace, `the_proxy_decides_nothing`, holds it to that.
 
+pub mod address;
+pub mod answer;
+mod attempt;
+pub mod auth;
+mod driver;
+mod exchange;
 mod gateway;
 mod handler;
+mod intake;
+mod keeper;
+mod mailbox;
 pub mod observe;
+mod perform;
+pub mod provider;
+mod relay;
+pub mod request;
+pub mod server;
 pub mod settings;
+mod tasks;
+mod thread;
 pub mod upstream;
 
 pub use tollgate_mock_llm::clock;

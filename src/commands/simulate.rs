@@ -50,6 +50,9 @@ pub(crate) fn run(args: &Simulate) -> Result<(), Failure> {
     let strategies = prepare(&scenario, &workload, policies, samples);
     let strategies = strategies.map_err(|error| load::unprepared(&error, &sources))?;
     drop(waiting);
+    for note in workload.trace().map_or(&[][..], |trace| trace.notes()) {
+        term::tell(&format!("note: {note}"));
+    }
     simulate(args, &scenario, &workload, &strategies, &out)
 }
 

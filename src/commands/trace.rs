@@ -16,6 +16,7 @@ pub(crate) fn describe(args: &Describe) -> Result<(), Failure> {
         let _waiting = term::Waiting::new(format!("reading {}", args.file.display()));
         Trace::load(&args.file, &options).map_err(Failure::wrong)?
     };
+    tell_notes(trace.notes());
     let description = trace.describe();
     if args.json {
         let json = serde_json::to_string_pretty(&description).expect("figures are finite or absent");
@@ -47,6 +48,7 @@ pub(crate) fn import(args: &Import) -> Result<(), Failure> {
             }
         })?
     };
+    tell_notes(&imported.notes);
     term::print(&format!("{}", to.display()))?;
     term::tell(&format!(
         "{} of format {}, {}, {:.0} s; replay them with `tollgate simulate SCENARIO --trace {}`",
@@ -57,6 +59,13 @@ pub(crate) fn import(args: &Import) -> Result<(), Failure> {
         to.display()
     ));
     Ok(())
+}
+
+/// Says what was left out.
+fn tell_notes(notes: &[String]) {
+    for note in notes {
+        term::tell(&format!("note: {note}"));
+    }
 }
 
 fn options(reading: &Reading) -> Result<ReadOptions, Failure> {

@@ -34,7 +34,15 @@ fn in_value(value: &Spanned<DeValue<'_>>, spans: &mut Vec<Span>) {
 }
 
 fn is_secret_key(key: &str) -> bool {
-    let words = ["api_key", "api-key", "apikey", "secret", "password", "authorization"];
+    let words = [
+        "api_key",
+        "api-key",
+        "apikey",
+        "secret",
+        "password",
+        "authorization",
+        "admin_token",
+    ];
     words.iter().any(|word| key.eq_ignore_ascii_case(word))
 }
 

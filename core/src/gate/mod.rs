@@ -22,6 +22,7 @@ mod snapshot;
 mod view;
 mod waiting;
 
+pub use crate::health::Circuit;
 pub use limits::{Granted, LimitRefusal, Limits, Reach};
 pub use snapshot::{BudgetSnapshot, EndpointSnapshot, Snapshot};
 

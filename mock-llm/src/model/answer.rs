@@ -108,3 +108,12 @@ impl Step {
         }
     }
 }
+
+/// What `part` of `whole` equal steps take of `length`.
+pub(super) fn share_of(length: Nanos, part: u32, whole: u32) -> Nanos {
+    if part == whole || length.is_forever() {
+        return length;
+    }
+    let nanos = u128::from(length.as_nanos()) * u128::from(part) / u128::from(whole);
+    Nanos::from_nanos(u64::try_from(nanos).expect("a part is no longer than the whole"))
+}

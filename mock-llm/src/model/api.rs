@@ -18,7 +18,7 @@ use tollgate_core::math::sqrt;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Usage;
 
-use super::answer::{Answer, Step};
+use super::answer::{Answer, Step, share_of};
 use super::busy::Busy;
 use super::load_factor::{Factors, LoadProcess};
 use super::quota::{Charge, Exceeded, Quotas};
@@ -496,12 +496,4 @@ impl Backend for Api {
     fn jobs(&self) -> usize {
         self.answers.len()
     }
-}
-
-fn share_of(length: Nanos, part: u32, whole: u32) -> Nanos {
-    if part == whole || length.is_forever() {
-        return length;
-    }
-    let nanos = u128::from(length.as_nanos()) * u128::from(part) / u128::from(whole);
-    Nanos::from_nanos(u64::try_from(nanos).expect("a part is no longer than the whole"))
 }

@@ -25,6 +25,8 @@ mod any;
 mod api;
 mod busy;
 mod fault;
+#[cfg(feature = "file")]
+pub mod file;
 mod line;
 mod load_factor;
 mod profile;

@@ -203,7 +203,13 @@ fn is_last(what: What) -> bool {
     match what {
         What::Event(AttemptEvent::Finish { .. } | AttemptEvent::Fail { .. }) => true,
         What::Event(AttemptEvent::Open { status, .. }) => status != 200,
-        What::Event(AttemptEvent::Connected | AttemptEvent::FirstToken | AttemptEvent::Tokens { .. })
+        What::Event(
+            AttemptEvent::Waiting
+            | AttemptEvent::Connecting
+            | AttemptEvent::Connected
+            | AttemptEvent::FirstToken
+            | AttemptEvent::Tokens { .. },
+        )
         | What::Sent(_) => false,
     }
 }

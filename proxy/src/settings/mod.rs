@@ -3,12 +3,29 @@
 //! A policy says how requests are decided and is the same everywhere; settings are facts of one process. They come
 //! from flags, the environment and `tollgate.toml`, in this order, or are plain values where the proxy is used as a
 //! library: [`Settings::default`] needs no file.
+//!
+//! | Law | Test |
+//! |---|---|
+//! | A flag wins over a variable, a variable over the file, the file over the default. | `flags_win_over_variables_over_the_file` |
+//! | Each setting can be said in all three ways, and means the same. | `three_ways_mean_the_same` |
+//! | Everything that is wrong is said at once, with its place. | `everything_is_said_at_once` |
+//! | A token is never shown. | `a_token_is_never_shown` |
+
+mod kinds;
+mod page;
+mod read;
+mod said;
+mod table;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 
 use tollgate_core::time::Nanos;
+
+pub use page::page;
+pub use read::{SettingsError, SettingsFile, Sources, read};
+pub use table::{ADMIN_TOKEN, CONFIG, ROWS, Row};
 
 /// What a process is told beside its policy.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::Uri;
+use http::uri::Scheme;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use crate::provider::Target;
 use crate::settings::Upstream;
 
 /// A stream of bytes in both directions.
@@ -35,20 +36,15 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address that `url` names; none if it is neither `http` nor `https`, or names no host.
+    /// Where `target` listens.
     #[must_use]
-    pub fn of(url: &Uri) -> Option<Address> {
-        let tls = match url.scheme_str()? {
-            "https" => true,
-            "http" => false,
-            _ => return None,
-        };
-        let host = url.host()?.trim_start_matches('[').trim_end_matches(']');
-        Some(Address {
-            host: host.to_owned(),
-            port: url.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-            tls,
-        })
+    pub fn of(target: &Target) -> Address {
+        let host = target.authority().host();
+        Address {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: target.port(),
+            tls: *target.scheme() == Scheme::HTTPS,
+        }
     }
 }
 
@@ -227,18 +223,16 @@ fn add_roots(roots: &mut RootCertStore, path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn address(url: &str) -> Option<Address> {
-        Address::of(&url.parse().expect("a URL"))
+    fn address(url: &str) -> Address {
+        Address::of(&Target::new(url).expect("a URL"))
     }
 
     #[test]
     fn urls_name_addresses() {
-        let host = |host: &str, port, tls| {
-            Some(Address {
-                host: host.to_owned(),
-                port,
-                tls,
-            })
+        let host = |host: &str, port, tls| Address {
+            host: host.to_owned(),
+            port,
+            tls,
         };
         assert_eq!(
             address("https://api.example.com/v1"),
@@ -246,8 +240,7 @@ mod tests {
         );
         assert_eq!(address("http://127.0.0.1:8080/a/v1"), host("127.0.0.1", 8080, false));
         assert_eq!(address("http://[::1]:9/v1"), host("::1", 9, false));
-        assert_eq!(address("ftp://example.com/"), None);
-        let six = address("http://[::1]:9/v1").expect("an address");
+        let six = address("http://[::1]:9/v1");
         assert_eq!(six.to_string(), "[::1]:9");
     }
 

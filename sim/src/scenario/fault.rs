@@ -1,10 +1,11 @@
 //! `[[fault]]`
 
 use tollgate_core::dice::Dice;
-use tollgate_core::file::kind::{self, Wrong};
-use tollgate_core::file::{At, Section, Value, nearest};
+use tollgate_core::file::kind;
+use tollgate_core::file::{At, Section, nearest};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::Distribution;
+use tollgate_mock_llm::model::file::FAULTS;
 use tollgate_mock_llm::model::{BackendSpec, FaultKind, FaultSpec};
 
 use super::distribution::{self, Measure};
@@ -72,13 +73,13 @@ pub(super) fn read(
     folder: &Folder<'_>,
 ) -> Option<FaultPlan> {
     let hit = hit(section, backends);
-    let kind = section.required("kind", kind::one_of(KINDS, &["store-outage", "store-slow"]));
+    let kind = section.required("kind", kind::one_of(FAULTS, &["store-outage", "store-slow"]));
     let Some(word) = kind else {
         // Which other keys there may be, nobody can say.
         let _: Vec<_> = section.entries();
         return None;
     };
-    let kind = fault_kind(section, word.value);
+    let kind = word.value.read(section);
     let when = if section.has("every") {
         drawn(section, kind, run, folder)
     } else {
@@ -145,70 +146,6 @@ fn hit(section: &Section<'_>, backends: &[At<BackendSpec>]) -> Vec<usize> {
             Vec::new()
         }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Word {
-    Outage,
-    BlackHole,
-    ConnectionRefused,
-    ErrorBurst,
-    FailFast,
-    Brownout,
-    SlowStart,
-    Stall,
-    Truncate,
-    QuotaExhausted,
-}
-
-const KINDS: &[(&str, Word)] = &[
-    ("outage", Word::Outage),
-    ("black-hole", Word::BlackHole),
-    ("connection-refused", Word::ConnectionRefused),
-    ("error-burst", Word::ErrorBurst),
-    ("fail-fast", Word::FailFast),
-    ("brownout", Word::Brownout),
-    ("slow-start", Word::SlowStart),
-    ("stall", Word::Stall),
-    ("truncate", Word::Truncate),
-    ("quota-exhausted", Word::QuotaExhausted),
-];
-
-fn fault_kind(section: &Section<'_>, word: Word) -> FaultKind {
-    let status = || section.or("status", kind::integer(400_u16, 599), 503);
-    let share = || section.or("share", kind::share_above_0, 1.0);
-    match word {
-        Word::Outage => FaultKind::Outage { status: status() },
-        Word::BlackHole => FaultKind::BlackHole,
-        Word::ConnectionRefused => FaultKind::ConnectionRefused,
-        Word::ErrorBurst => FaultKind::ErrorBurst {
-            share: share(),
-            status: status(),
-        },
-        Word::FailFast => FaultKind::FailFast {
-            latency: section.or("latency", kind::duration, Nanos::from_millis(1)),
-            share: share(),
-        },
-        Word::Brownout => FaultKind::Brownout {
-            factor: section.required("factor", factor).map_or(1.0, |factor| factor.value),
-        },
-        Word::SlowStart => FaultKind::SlowStart {
-            ramp: section
-                .required("ramp", kind::length)
-                .map_or(Nanos::from_secs(1), |ramp| ramp.value),
-        },
-        Word::Stall => FaultKind::Stall {
-            share: share(),
-            pause: section.or("pause", kind::length_or_none, Nanos::FOREVER),
-        },
-        Word::Truncate => FaultKind::Truncate { share: share() },
-        Word::QuotaExhausted => FaultKind::QuotaExhausted,
-    }
-}
-
-fn factor(value: &Value<'_>) -> Result<f64, Wrong> {
-    let factor = kind::number(value).ok().filter(|factor| (1.0..=1e6).contains(factor));
-    factor.ok_or_else(|| Wrong::expected("how much slower: a number from 1 to 1000000"))
 }
 
 fn once(section: &Section<'_>, kind: FaultKind, run: &RunSpec) -> Option<When> {

@@ -192,7 +192,7 @@ fn trace(table: &Section<'_>, folder: &Folder<'_>) -> Option<ArrivalSpec> {
         "format",
         |value: &Value<'_>| {
             let text = kind::text(value)?;
-            let words = "\"auto\", \"azure\", \"mooncake\", \"burstgpt\", \"servegen\" or \"tollgate\"";
+            let words = "\"auto\", \"azure\", \"mooncake\", \"burstgpt\", \"servegen\", \"tollgate\" or \"access-log\"";
             Format::named(&text).ok_or_else(|| Wrong::expected(words))
         },
         Format::Auto,

@@ -20,6 +20,8 @@ pub enum Format {
     Servegen,
     /// Ours: `time,prompt,output` and where known `tenant,model,max_tokens,stream`. Seconds.
     Tollgate,
+    /// Our access log: lines of JSON, one a request, in the order in which requests ended.
+    AccessLog,
     /// Any CSV, with the names of its columns.
     Csv(Columns),
 }
@@ -54,8 +56,15 @@ impl Format {
             Format::Burstgpt => "burstgpt",
             Format::Servegen => "servegen",
             Format::Tollgate => "tollgate",
+            Format::AccessLog => "access-log",
             Format::Csv(_) => "csv",
         }
+    }
+
+    /// Whether rows are in another order than that of their times by nature, and are put in order when they are loaded.
+    #[must_use]
+    pub const fn is_out_of_order(&self) -> bool {
+        matches!(self, Format::AccessLog)
     }
 
     /// The format of that [name](Format::name); `csv` needs columns besides, so it has none.
@@ -68,6 +77,7 @@ impl Format {
             Format::Burstgpt,
             Format::Servegen,
             Format::Tollgate,
+            Format::AccessLog,
         ]
         .into_iter()
         .find(|format| format.name() == name)

@@ -22,6 +22,8 @@ pub struct Imported {
     pub tenants: usize,
     /// From the beginning of the trace to its last row.
     pub duration: Nanos,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
 }
 
 /// Rows between two reports of progress.
@@ -29,7 +31,7 @@ const STRIDE: u64 = 1 << 16;
 
 /// Converts `file` to our own CSV at `to`, which is replaced in one step when everything has been read, or not at all.
 ///
-/// Rows stream through; only [`ReadOptions::sort`] holds them all.
+/// Rows stream through; only [`ReadOptions::sort`], and a format that needs it, holds them all.
 ///
 /// # Errors
 ///
@@ -41,18 +43,18 @@ pub fn import(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Imported, TraceError> {
     let part = Part::beside(to);
-    let imported = if options.sort {
-        // The format and its columns are known before the rows are.
-        let reader = TraceReader::open(file, options)?;
+    // The format and its columns are known before the rows are.
+    let reader = TraceReader::open(file, options)?;
+    let imported = if options.sort || reader.format().is_out_of_order() {
         let (format, columns) = (reader.format().clone(), reader.tells());
         let trace = Trace::load_with(file, options, progress)?;
         let mut out = Output::create(&part.0, to, columns)?;
         for row in trace.rows() {
             out.write(&row, trace.tenants(), trace.models())?;
         }
-        out.finish(format, trace.tenants().len())?
+        out.finish(format, trace.tenants().len(), trace.notes().to_vec())?
     } else {
-        stream(file, options, &part.0, to, progress)?
+        stream(file, reader, &part.0, to, progress)?
     };
     fs::rename(&part.0, to).map_err(|error| TraceError::of_file(to, TraceCause::Io(error)))?;
     Ok(imported)
@@ -60,12 +62,11 @@ pub fn import(
 
 fn stream(
     file: &Path,
-    options: &ReadOptions,
+    mut reader: TraceReader,
     part: &Path,
     to: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Imported, TraceError> {
-    let mut reader = TraceReader::open(file, options)?;
     let of = fs::metadata(file).map_or(0, |metadata| metadata.len());
     let mut out = Output::create(part, to, reader.tells())?;
     while let Some(row) = reader.next() {
@@ -82,7 +83,7 @@ fn stream(
         return Err(TraceError::of_file(file, TraceCause::NoRows));
     }
     let format = reader.format().clone();
-    out.finish(format, reader.tenants().len())
+    out.finish(format, reader.tenants().len(), reader.notes())
 }
 
 /// A file that is removed unless it has been renamed.
@@ -171,7 +172,7 @@ impl<'a> Output<'a> {
         self.csv.write_field(&self.text)
     }
 
-    fn finish(self, format: Format, tenants: usize) -> Result<Imported, TraceError> {
+    fn finish(self, format: Format, tenants: usize, notes: Vec<String>) -> Result<Imported, TraceError> {
         let failed = |error| TraceError::of_file(self.to, TraceCause::Io(error));
         let mut file = self.csv.into_inner().map_err(|error| failed(error.into_error()))?;
         file.flush().map_err(failed)?;
@@ -180,6 +181,7 @@ impl<'a> Output<'a> {
             rows: self.rows,
             tenants,
             duration: self.last,
+            notes,
         })
     }
 }

@@ -91,7 +91,7 @@ pub(crate) fn recognize(file: &Path, header: &[String]) -> Result<Format, TraceE
 }
 
 impl Layout {
-    /// Where `format`, which is neither [`Format::Auto`] nor [`Format::Servegen`], finds its columns in `header`.
+    /// Where `format`, which is neither [`Format::Auto`] nor [`Format::Servegen`] nor lines of JSON, finds its columns in `header`.
     pub(crate) fn new(file: &Path, format: &Format, header: &[String]) -> Result<Layout, TraceError> {
         let (columns, kind, from_first, sparse) = match format {
             Format::Azure => (
@@ -119,7 +119,7 @@ impl Layout {
                 )
             }
             Format::Csv(columns) => (columns.clone(), Time::Any, true, false),
-            Format::Auto | Format::Servegen | Format::Tollgate => {
+            Format::Auto | Format::Servegen | Format::AccessLog | Format::Tollgate => {
                 let optional = |name: &str| position(header, name).map(|_| name.to_owned());
                 let ours = Columns {
                     tenant: optional("tenant"),

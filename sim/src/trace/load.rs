@@ -27,7 +27,8 @@ impl Trace {
     ///
     /// # Errors
     ///
-    /// The first thing in the file that cannot be used; rows out of order unless [`ReadOptions::sort`] is set.
+    /// The first thing in the file that cannot be used; rows out of order unless [`ReadOptions::sort`] is set, or
+    /// the format has them so.
     pub fn load(file: &Path, options: &ReadOptions) -> Result<Trace, TraceError> {
         Trace::load_with(file, options, &mut |_| ())
     }
@@ -43,7 +44,7 @@ impl Trace {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Trace, TraceError> {
         let reader = TraceReader::open(file, options)?;
-        if options.sort {
+        if options.sort || reader.format().is_out_of_order() {
             sorted(file, reader, options, progress)
         } else {
             in_order(file, reader, progress)
@@ -132,8 +133,9 @@ fn finish(file: &Path, reader: TraceReader, trace: Trace) -> Result<Trace, Trace
     if trace.is_empty() {
         return Err(TraceError::of_file(file, TraceCause::NoRows));
     }
+    let notes = reader.notes();
     let (tenants, models) = reader.into_names();
-    Ok(trace.finish(tenants, models))
+    Ok(trace.finish(tenants, models, notes))
 }
 
 fn widened(count: usize) -> u64 {

@@ -12,6 +12,7 @@
 //! | `what_is_imported_is_what_was_read` | our own format keeps every nanosecond |
 //! | `bad_lines_are_named` | an error has the line, the column and the text |
 
+mod access_log;
 mod describe;
 mod error;
 mod expand;

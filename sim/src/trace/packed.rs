@@ -19,6 +19,7 @@ pub struct Trace {
     rows: Vec<Packed>,
     tenants: Vec<String>,
     models: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// Zero stands for "the trace does not tell" in every field but the time.
@@ -109,11 +110,12 @@ impl Trace {
         self.rows.truncate(kept);
     }
 
-    pub(crate) fn finish(mut self, tenants: Vec<String>, models: Vec<String>) -> Trace {
+    pub(crate) fn finish(mut self, tenants: Vec<String>, models: Vec<String>, notes: Vec<String>) -> Trace {
         self.rows.shrink_to_fit();
         Trace {
             tenants,
             models,
+            notes,
             ..self
         }
     }
@@ -155,6 +157,12 @@ impl Trace {
     #[must_use]
     pub fn tenants(&self) -> &[String] {
         &self.tenants
+    }
+
+    /// What whoever uses it should know: what was left out of it, and why.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The names of the models; empty if the trace does not tell.

@@ -131,6 +131,11 @@ impl TraceReader {
         self.source.is_from_first()
     }
 
+    /// What a reader should know of what was left out so far.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.source.notes()
+    }
+
     pub(crate) fn into_names(self) -> (Vec<String>, Vec<String>) {
         (self.names.tenants.into_list(), self.names.models.into_list())
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::access_log::{AccessLog, is_access_log};
 use super::expand::Expansion;
 use super::layout::{Layout, Time, recognize};
 use super::names::{Names, Unnamed};
@@ -38,6 +39,7 @@ pub(crate) enum Source {
         line: u64,
         bytes: u64,
     },
+    AccessLog(AccessLog<BufReader<File>>),
     Rates(Box<Expansion>),
 }
 
@@ -49,7 +51,7 @@ pub(crate) struct Dictionary {
 }
 
 /// Lines longer than this are no trace.
-const MAX_LINE: u64 = 16 << 20;
+pub(crate) const MAX_LINE: u64 = 16 << 20;
 /// How much is looked at to find the first line.
 const PEEK: u64 = 1 << 16;
 
@@ -77,6 +79,10 @@ impl Source {
             return Err(fail(TraceCause::NotUtf8));
         }
         let is_json = start.trim_ascii_start().first() == Some(&b'{');
+        if *format == Format::AccessLog || (*format == Format::Auto && is_json && is_access_log(&start)) {
+            let lines = BufReader::with_capacity(1 << 16, handle);
+            return Ok((Source::AccessLog(AccessLog::new(lines)), Format::AccessLog));
+        }
         if is_json && matches!(format, Format::Auto | Format::Mooncake) {
             let lines = BufReader::with_capacity(1 << 16, handle);
             return Ok((
@@ -105,6 +111,7 @@ impl Source {
             | Format::Burstgpt
             | Format::Servegen
             | Format::Tollgate
+            | Format::AccessLog
             | Format::Csv(_) => format.clone(),
         };
         if format == Format::Servegen {
@@ -155,6 +162,7 @@ impl Source {
                     Err(error) => return Some(Err(TraceError::at_line(file, *line + 1, TraceCause::Io(error)))),
                 }
             },
+            Source::AccessLog(log) => log.next(file, names),
             Source::Rates(expansion) => expansion.next().map(Ok),
         }
     }
@@ -164,7 +172,16 @@ impl Source {
         match self {
             Source::Csv { csv, .. } => csv.position().byte(),
             Source::Json { bytes, .. } => *bytes,
+            Source::AccessLog(log) => log.bytes(),
             Source::Rates(expansion) => expansion.bytes(),
+        }
+    }
+
+    /// What a reader should know of what was left out.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        match self {
+            Source::AccessLog(log) => log.notes(),
+            Source::Csv { .. } | Source::Json { .. } | Source::Rates(_) => Vec::new(),
         }
     }
 
@@ -172,6 +189,7 @@ impl Source {
     pub(crate) const fn is_from_first(&self) -> bool {
         match self {
             Source::Csv { layout, .. } => layout.from_first,
+            Source::AccessLog(_) => true,
             Source::Json { .. } | Source::Rates(_) => false,
         }
     }
@@ -186,6 +204,7 @@ impl Source {
                 layout.stream.is_some(),
             ],
             Source::Json { .. } => [false; 4],
+            Source::AccessLog(_) => [true; 4],
             Source::Rates(_) => [true, false, false, false],
         }
     }

@@ -1,0 +1,161 @@
+//! Where a request stands with its limits, in headers: `OpenAI`'s, and those of the IETF's draft.
+//!
+//! Computed from the states of the limits that the request was charged to, never a constant. Of the limits that count
+//! requests, and of those that count tokens, the one with the least share left speaks in `OpenAI`'s headers; the
+//! draft's name every one.
+
+use std::fmt::Write as _;
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+
+use tollgate_core::gate::Gate;
+use tollgate_core::id::{KeyHash, LimitId};
+use tollgate_core::memory::Memory;
+use tollgate_core::policy::{Algorithm, Charges, Limit, Store};
+use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::usage::Unit;
+
+use super::go;
+
+/// Where one limit stands.
+struct Stand<'a> {
+    limit: &'a Limit,
+    most: u64,
+    left: u64,
+    /// Until all of it is there again, if anybody can tell.
+    reset: Option<Nanos>,
+}
+
+/// Puts into `headers` where a request with these `charges` stands.
+pub(super) fn put<M: Memory>(headers: &mut HeaderMap, gate: &Gate<M>, charges: &Charges, now: Instant) {
+    let stands: Vec<Stand<'_>> = (0..charges.len())
+        .filter_map(|index| stand(gate, charges.at(index), now))
+        .collect();
+    let requests = |unit| unit == Unit::Requests;
+    let tokens = |unit| matches!(unit, Unit::Tokens | Unit::InputTokens | Unit::OutputTokens);
+    put_binding(headers, &REQUESTS, scarcest(&stands, requests));
+    put_binding(headers, &TOKENS, scarcest(&stands, tokens));
+    put_draft(headers, &stands);
+}
+
+/// A limit whose state is elsewhere cannot be looked at from here.
+fn stand<M: Memory>(gate: &Gate<M>, (id, key): (LimitId, KeyHash), now: Instant) -> Option<Stand<'_>> {
+    let limit = &gate.policy().limits[id.index()];
+    let Store::Local = limit.store else {
+        return None;
+    };
+    let standing = gate.standing(id, key, now);
+    Some(Stand {
+        limit,
+        most: standing.limit,
+        left: standing.remaining,
+        reset: (!standing.reset.is_far()).then(|| standing.reset.since(now)),
+    })
+}
+
+/// Of the limits that count such units, the one with the least share left; the first of equals.
+fn scarcest<'s, 'a>(stands: &'s [Stand<'a>], counts: impl Fn(Unit) -> bool) -> Option<&'s Stand<'a>> {
+    let counting = stands.iter().filter(|stand| counts(stand.limit.unit));
+    counting.min_by(|one, other| {
+        let one_share = u128::from(one.left) * u128::from(other.most);
+        let other_share = u128::from(other.left) * u128::from(one.most);
+        one_share.cmp(&other_share)
+    })
+}
+
+/// `x-ratelimit-{limit,remaining,reset}-` of one unit.
+type Names = [HeaderName; 3];
+
+const REQUESTS: Names = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+
+const TOKENS: Names = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
+fn put_binding(headers: &mut HeaderMap, [limit, remaining, reset]: &Names, stand: Option<&Stand<'_>>) {
+    let Some(stand) = stand else {
+        return;
+    };
+    headers.insert(limit.clone(), HeaderValue::from(stand.most));
+    headers.insert(remaining.clone(), HeaderValue::from(stand.left));
+    if let Some(length) = stand.reset {
+        let length = HeaderValue::try_from(go::duration(length)).expect("digits and letters");
+        headers.insert(reset.clone(), length);
+    }
+}
+
+/// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers, one item a limit.
+fn put_draft(headers: &mut HeaderMap, stands: &[Stand<'_>]) {
+    let (mut policy, mut state) = (String::new(), String::new());
+    for stand in stands {
+        let name = quoted(&stand.limit.name);
+        let comma = if policy.is_empty() { "" } else { ", " };
+        let mut items = || -> std::fmt::Result {
+            write!(policy, "{comma}{name};q={}", stand.most)?;
+            if stand.limit.unit == Unit::InFlight {
+                policy.write_str(";qu=\"concurrent-requests\"")?;
+            }
+            if let Some(window) = window(stand.limit.algorithm) {
+                write!(policy, ";w={}", seconds(window))?;
+            }
+            write!(state, "{comma}{name};r={}", stand.left)?;
+            if let Some(reset) = stand.reset {
+                write!(state, ";t={}", seconds(reset))?;
+            }
+            Ok(())
+        };
+        items().expect("a string takes everything");
+    }
+    for (name, text) in [(RATELIMIT_POLICY, policy), (RATELIMIT, state)] {
+        if !text.is_empty() {
+            let value = HeaderValue::try_from(text).expect("names are quoted, numbers are digits");
+            headers.insert(name, value);
+        }
+    }
+}
+
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// The length in which a limit that was emptied is full again.
+fn window(algorithm: Algorithm) -> Option<Nanos> {
+    match algorithm {
+        Algorithm::FixedWindow(quota) => Some(quota.period),
+        Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) => {
+            let nanos = u128::from(quota.period.as_nanos()) * u128::from(quota.burst.get());
+            let nanos = nanos.div_ceil(u128::from(quota.amount.get()));
+            Some(Nanos::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+        }
+        Algorithm::Permits(_) => None,
+    }
+}
+
+/// Whole seconds, rounded up.
+fn seconds(length: Nanos) -> u64 {
+    length.as_nanos().div_ceil(1_000_000_000)
+}
+
+/// A string of RFC 8941. It has no letters beyond ASCII: they are written as in a URL.
+fn quoted(name: &str) -> String {
+    let mut text = String::with_capacity(name.len() + 2);
+    text.push('"');
+    for byte in name.bytes() {
+        match byte {
+            b'"' | b'\\' => {
+                text.push('\\');
+                text.push(char::from(byte));
+            }
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => write!(text, "%{byte:02X}").expect("a string takes everything"),
+        }
+    }
+    text.push('"');
+    text
+}
