@@ -1,5 +1,6 @@
 //! The command line, as it is written.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -29,8 +30,8 @@ pub(crate) enum Command {
     /// Every strategy meets the same traffic, the same faults and the same dice, so that they differ in nothing but
     /// their policies. The same seed gives the same results, on any number of threads.
     ///
-    /// The comparison goes to standard output; tables, figures and a report that explains them go to --out. Ctrl-C stops
-    /// and keeps the replications that are complete; a second one ends the program at once.
+    /// The comparison goes to standard output; tables, figures and a report that explains them go to --out. Ctrl-C, like
+    /// SIGTERM, stops and keeps the replications that are complete; a second one ends the program at once.
     #[command(after_help = "Examples:\n  \
         tollgate simulate outage\n  \
         tollgate simulate outage --policy mine.toml --policy peak-ewma --replications 20\n  \
@@ -58,6 +59,20 @@ pub(crate) enum Command {
     ///
     /// Writes NAME.toml and policies/*.toml, all of them or, if one is there already, none.
     New(New),
+    /// Serve modeled providers over HTTP, in real time
+    ///
+    /// Each backend of a scenario listens on a port of its own and answers as OpenAI's API does: chat, completions,
+    /// embeddings and models, streamed token by token, with the latencies, quotas and faults that the scenario gives it.
+    /// Any key and any model will do, unless --api-key and --model say otherwise.
+    ///
+    /// Faults of the scenario come at their times, counted from the start. More are ordered while it runs: POST
+    /// /mock/faults takes the keys of a [[fault]], or `reset`, `hang`, `slow-body`, `garbage` and `endless-headers`; GET
+    /// lists them, DELETE ends them. GET /mock/stats tells what was asked and what became of it.
+    #[command(after_help = "Examples:\n  \
+        tollgate mock\n  \
+        tollgate mock outage --time-scale 10\n  \
+        curl localhost:9100/mock/faults -d '{\"kind\": \"outage\", \"status\": 503, \"for\": \"30s\"}'")]
+    Mock(Mock),
     /// Look at recorded traffic, or convert it
     #[command(subcommand)]
     Trace(TraceCommand),
@@ -117,6 +132,27 @@ pub(crate) struct Report {
 pub(crate) struct New {
     /// The name of a shipped scenario
     pub(crate) name: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Mock {
+    /// A scenario file, or the name of a shipped one [default: two providers, alpha and beta]
+    pub(crate) backends: Option<String>,
+    /// Where the first backend listens; the others follow on the next ports. Port 0 is any free one, for each
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100")]
+    pub(crate) listen: SocketAddr,
+    /// How many seconds pass for the backends, and in the headers of their answers, in one of the machine
+    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub(crate) time_scale: f64,
+    /// The root of all randomness [default: the scenario's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// Answer 401 to whoever does not bring this key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
+    /// Answer 404 to whoever asks for any other model; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

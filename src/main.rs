@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Report(args) => commands::report::run(&args),
         Command::Scenarios => commands::scenarios::run(),
         Command::New(args) => commands::new::run(&args),
+        Command::Mock(args) => commands::mock::run(&args),
         Command::Trace(TraceCommand::Describe(args)) => commands::trace::describe(&args),
         Command::Trace(TraceCommand::Import(args)) => commands::trace::import(&args),
     };

@@ -2,9 +2,11 @@
 
 pub(crate) mod check;
 pub(crate) mod load;
+pub(crate) mod mock;
 pub(crate) mod new;
 pub(crate) mod out;
 pub(crate) mod report;
 pub(crate) mod scenarios;
 pub(crate) mod simulate;
+pub(crate) mod stop;
 pub(crate) mod trace;

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use crate::place::Place;
 
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 10] = [
     &[],
     &["simulate"],
     &["check"],
     &["report"],
     &["scenarios"],
     &["new"],
+    &["mock"],
     &["trace"],
     &["trace", "describe"],
     &["trace", "import"],

@@ -6,5 +6,6 @@ mod bad_traces;
 mod commands;
 mod help;
 mod interrupt;
+mod mock;
 mod place;
 mod simulate;
