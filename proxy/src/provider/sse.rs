@@ -29,7 +29,12 @@ impl Splitter {
     pub(super) fn end(&mut self, buffer: &[u8], start: usize) -> Option<usize> {
         if self.after_cr && start < buffer.len() {
             self.after_cr = false;
-            self.skip_line_feed(buffer, start);
+            if buffer[start] == b'\n' {
+                // It goes by itself, wherever the event before it went.
+                self.scanned = start + 1;
+                self.line = start + 1;
+                return Some(start + 1);
+            }
         }
         self.line = self.line.max(start);
         let mut at = self.scanned.max(start);
@@ -60,13 +65,6 @@ impl Splitter {
     pub(super) fn cut(&mut self, start: usize) {
         self.scanned = self.scanned.saturating_sub(start);
         self.line = self.line.saturating_sub(start);
-    }
-
-    fn skip_line_feed(&mut self, buffer: &[u8], start: usize) {
-        if buffer[start] == b'\n' {
-            self.scanned = start + 1;
-            self.line = start + 1;
-        }
     }
 }
 
