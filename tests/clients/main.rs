@@ -217,6 +217,7 @@ fn key(at: &Path) -> (String, String) {
     (key.to_owned(), entry.to_owned())
 }
 
+#[derive(Clone, Copy)]
 enum Stream {
     Out,
     Err,
