@@ -168,7 +168,7 @@ fn a_line_says_what_is_known() {
         "policy": process.policy.hash.to_string(),
     });
     assert_eq!(first, expected);
-    assert_eq!(lines[1]["end"], "turned-away");
+    assert_eq!(lines[1]["end"], "direct");
     assert_eq!(lines[1]["e2e_ms"], 0.25);
     assert_eq!(lines[1]["tenant"], Value::Null);
     assert_eq!(lines[1]["model"].as_str().map(str::len), Some(128));
@@ -286,7 +286,7 @@ fn a_file_that_was_moved_is_opened_anew() {
     eventually("the first line", || !lines(&process.path()).is_empty());
     let moved = process.folder.path().join("access.jsonl.1");
     fs::rename(process.path(), &moved).expect("it can be moved");
-    process.observer.reopen();
+    assert!(process.observer.reopen());
     eventually("a new file", || process.path().exists());
     process.request(2, 1, 1, End::Completed);
     process.observer.close();

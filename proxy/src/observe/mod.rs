@@ -134,7 +134,7 @@ impl Observer {
         self.metrics.finished(outcome, request);
     }
 
-    /// A request was answered before it had a lifecycle: malformed, unknown, too large.
+    /// A request was answered without a lifecycle: the list of models, or what is malformed, unknown or too large.
     pub fn turned_away(&self, arrived: Instant, now: Instant, entry: &Entry<'_>) {
         if let Some(access) = &self.access {
             access.write(Line::turned_away(arrived, now, entry));
@@ -251,11 +251,12 @@ impl Observer {
         &self.log
     }
 
-    /// Opens the access log anew, for whoever has moved it.
-    pub fn reopen(&self) {
+    /// Opens the access log anew, for whoever has moved it; whether there is one.
+    pub fn reopen(&self) -> bool {
         if let Some(access) = &self.access {
             access.reopen();
         }
+        self.access.is_some()
     }
 
     /// Writes what waits to be written. Nothing is written afterwards.
