@@ -118,8 +118,8 @@ fn simulate<F: Future<Output = ()> + 'static>(test: impl FnOnce(Rc<Site>) -> F +
         .max_message_latency(Duration::from_millis(4))
         .rng_seed(7)
         .build();
-    simulation.host("alpha", || async { Ok(backend("alpha").await?) });
-    simulation.host("beta", || async { Ok(backend("beta").await?) });
+    simulation.host("alpha", || backend("alpha"));
+    simulation.host("beta", || backend("beta"));
     let order = Rc::new(Cell::new(Order::Nothing));
     let heard = Rc::clone(&order);
     simulation.client("gateway", async move {

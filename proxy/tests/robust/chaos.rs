@@ -42,7 +42,7 @@ fn chat(stream: bool, tokens: u32) -> Vec<u8> {
 
 /// One request; how it ended is asserted to be one of the ways in which requests may end.
 fn ask(world: &World, number: usize, seen: &Seen) {
-    let stream = number % 3 != 0;
+    let stream = !number.is_multiple_of(3);
     let mut client = world.connect();
     client.send(&chat(stream, 20));
     if number % 10 == 1 {

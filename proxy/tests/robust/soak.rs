@@ -90,7 +90,7 @@ fn run(world: &World, load: Load, round: usize) {
                     if load.requests <= number {
                         return;
                     }
-                    if number % (load.requests / load.aborted) == 0 {
+                    if number.is_multiple_of(load.requests / load.aborted) {
                         let mut leaving = world.connect();
                         leaving.send(&post(&body(true).replace("\"m\"", "\"endless\""), ""));
                         assert!(leaving.more(), "it streams");
