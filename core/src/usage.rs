@@ -22,19 +22,30 @@ impl Usage {
 pub struct Estimate {
     /// Tokens of the prompt.
     pub input: u32,
-    /// The most tokens that the answer may have, if the request says so.
+    /// The most tokens that the answer may have, if the request says so; of several answers, all together.
     pub output: Option<u32>,
+    /// How many answers it asks for beyond the first: what is assumed of one is assumed of each.
+    pub more: u32,
 }
 
 impl Estimate {
-    /// The estimate as a usage, `output` tokens being assumed where the request names no maximum.
+    /// The estimate as a usage, `output` tokens an answer being assumed where the request names no maximum.
+    ///
+    /// ```
+    /// use tollgate_core::usage::Estimate;
+    ///
+    /// let two = Estimate { input: 10, output: None, more: 1 };
+    /// assert_eq!(two.or(500).total(), 1_010);
+    /// let bounded = Estimate { output: Some(60), ..two };
+    /// assert_eq!(bounded.or(500).total(), 70);
+    /// ```
     #[must_use]
     pub const fn or(self, output: u32) -> Usage {
         Usage {
             input: self.input,
             output: match self.output {
                 Some(output) => output,
-                None => output,
+                None => output.saturating_mul(self.more.saturating_add(1)),
             },
         }
     }

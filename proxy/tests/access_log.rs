@@ -69,6 +69,7 @@ impl Process {
             estimate: Estimate {
                 input: 90,
                 output: Some(64),
+                more: 0,
             },
             ..Request::default()
         };

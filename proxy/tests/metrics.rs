@@ -73,6 +73,7 @@ fn request() -> Request {
         estimate: Estimate {
             input: 90,
             output: Some(64),
+            more: 0,
         },
         ..Request::default()
     };

@@ -238,6 +238,6 @@ impl Lifecycle {
     }
 }
 
-const _: () = assert!(size_of::<Lifecycle>() <= 440);
+const _: () = assert!(size_of::<Lifecycle>() <= 448);
 const _: () = assert!(size_of::<Input>() <= 32);
 const _: () = assert!(size_of::<Effect>() <= 32);

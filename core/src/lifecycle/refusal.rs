@@ -98,9 +98,9 @@ impl Refusal {
     #[must_use]
     pub fn until(self) -> Option<Instant> {
         match self {
-            Refusal::Limited { until, .. } | Refusal::NoEndpoint { until } | Refusal::OutOfAttempts { until, .. } => {
-                (!until.is_far()).then_some(until)
-            }
+            Refusal::Limited { until, .. } | Refusal::NoEndpoint { until } => (!until.is_far()).then_some(until),
+            // What is wrong with the request itself does not pass.
+            Refusal::OutOfAttempts { fault, until } => (fault != Fault::Client && !until.is_far()).then_some(until),
             Refusal::QueueFull
             | Refusal::QueueTimeout
             | Refusal::Shed
@@ -125,7 +125,7 @@ impl Refusal {
         });
         let hopeless = match self {
             Refusal::TooLarge { .. } | Refusal::NoRoute | Refusal::Unauthorized => true,
-            Refusal::OutOfAttempts { fault, .. } => fault == Fault::QuotaExhausted,
+            Refusal::OutOfAttempts { fault, .. } => matches!(fault, Fault::Client | Fault::QuotaExhausted),
             Refusal::Limited { .. }
             | Refusal::QueueFull
             | Refusal::QueueTimeout
@@ -157,5 +157,38 @@ impl Refusal {
             Refusal::TooLarge { .. } => 400,
             Refusal::Unauthorized => 401,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_fail_again_is_not_to_be_tried_again() {
+        let now = Instant::from_secs(10);
+        let until = now + Nanos::from_secs(3);
+        for fault in Fault::ALL {
+            let advice = Refusal::OutOfAttempts { fault, until }.advice(now);
+            let is_hopeless = matches!(fault, Fault::Client | Fault::QuotaExhausted);
+            assert_eq!(advice.should_retry, is_hopeless.then_some(false), "{fault:?}");
+            let wait = (fault != Fault::Client).then_some(Nanos::from_secs(3));
+            assert_eq!(advice.retry_after, wait, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn waits_are_told_up_to_two_minutes() {
+        let now = Instant::from_secs(10);
+        let advice = |nanos| {
+            let until = now + Nanos::from_nanos(nanos);
+            Refusal::NoEndpoint { until }.advice(now)
+        };
+        assert_eq!(advice(0).retry_after, Some(Nanos::from_millis(1)));
+        assert_eq!(advice(1_000_001).retry_after, Some(Nanos::from_millis(2)));
+        assert_eq!(advice(120_000_000_000).should_retry, None);
+        assert_eq!(advice(120_000_000_001).should_retry, Some(false));
+        let nobody_knows = Refusal::NoEndpoint { until: Instant::FAR };
+        assert_eq!(nobody_knows.advice(now), Advice::default());
     }
 }

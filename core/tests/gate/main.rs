@@ -335,6 +335,7 @@ fn a_fallback_charge_is_settled_where_it_was_taken() {
     request.estimate = Estimate {
         input: 60,
         output: Some(30),
+        more: 0,
     };
     let mut life = world.start(request);
     world.now += SECOND;

@@ -267,6 +267,7 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
         let estimate = Estimate {
             input: dice.small(100),
             output: dice.chance(60).then(|| dice.small(100)),
+            more: 0,
         };
         let needs = Needs {
             input: estimate.input,

@@ -187,6 +187,7 @@ impl Reading {
                 }
                 Operation::Embeddings => Some(0),
             },
+            more: self.copies().saturating_sub(1),
         }
     }
 

@@ -247,6 +247,7 @@ impl<O: Observer> Engine<'_, O> {
             estimate: Estimate {
                 input: call.prompt,
                 output,
+                more: 0,
             },
             needs: Needs {
                 operation: Operation::Chat,

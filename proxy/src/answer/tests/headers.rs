@@ -55,6 +55,7 @@ fn headers_follow_the_scarcest_limit() {
         Estimate {
             input: 1_000,
             output: Some(500),
+            more: 0,
         },
     );
     assert_eq!(life.outcome().attempts, 0, "it asks limits elsewhere first");

@@ -52,6 +52,7 @@ fn about<'a>(charges: &'a Charges, request_id: &'a HeaderValue, rejection: Optio
         estimate: Estimate {
             input: 2_000,
             output: Some(10_000),
+            more: 0,
         },
         needs: Needs::default(),
         rejection,

@@ -146,7 +146,7 @@ fn refusals() -> Vec<(Refusal, Expected)> {
         ),
         (
             failed(Fault::Client, FAR),
-            (400, invalid, "provider_refused", None, None, None, provider),
+            (400, invalid, "provider_refused", never, None, None, provider),
         ),
         (
             failed(Fault::Stream, FAR),
