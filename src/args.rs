@@ -30,8 +30,8 @@ pub(crate) enum Command {
     /// Every strategy meets the same traffic, the same faults and the same dice, so that they differ in nothing but
     /// their policies. The same seed gives the same results, on any number of threads.
     ///
-    /// The comparison goes to standard output; tables, figures and a report that explains them go to --out. Ctrl-C stops
-    /// and keeps the replications that are complete; a second one ends the program at once.
+    /// The comparison goes to standard output; tables, figures and a report that explains them go to --out. Ctrl-C, like
+    /// SIGTERM, stops and keeps the replications that are complete; a second one ends the program at once.
     #[command(after_help = "Examples:\n  \
         tollgate simulate outage\n  \
         tollgate simulate outage --policy mine.toml --policy peak-ewma --replications 20\n  \

@@ -255,6 +255,9 @@ impl Exchange {
             status,
         };
         self.gateway.observer.finished(outcome, self.life.request(), &entry);
+        if let Some(watch) = &self.gateway.watch {
+            watch.finished(entry.id, outcome);
+        }
     }
 
     /// The next thing that happens to an attempt.

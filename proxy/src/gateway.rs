@@ -9,7 +9,7 @@ use std::{fmt, io};
 use tollgate_core::dice::{Dice, Purpose, RequestDice};
 use tollgate_core::gate::{Gate, GateInput, Snapshot};
 use tollgate_core::id::EndpointId;
-use tollgate_core::lifecycle::Effects;
+use tollgate_core::lifecycle::{Effects, Outcome};
 use tollgate_core::memory::Shared;
 use tollgate_core::policy::{Partition, Policy, Word};
 use tollgate_core::time::Instant;
@@ -20,7 +20,7 @@ use crate::intake::Room;
 use crate::keeper::{Keeper, Keeping};
 use crate::mailbox::Mailboxes;
 use crate::observe::Observer;
-use crate::request::Estimator;
+use crate::request::{Estimator, NoTokenizer};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
 use crate::upstream::{Check, Connect, Tcp, Unreachable, Upstreams, World};
@@ -33,6 +33,7 @@ pub struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) observer: Arc<Observer>,
+    pub(crate) watch: Option<Arc<dyn Watch>>,
     pub(crate) tasks: Tasks,
     pub(crate) mailboxes: Arc<Mailboxes>,
     pub(crate) keeper: Arc<Keeper>,
@@ -57,6 +58,12 @@ pub struct Gateway {
     draining: AtomicBool,
 }
 
+/// Somebody who watches every request, for tests that ask more than metrics do.
+pub trait Watch: Send + Sync {
+    /// The request that is called `id` is over, `outcome` is its record.
+    fn finished(&self, id: &str, outcome: &Outcome);
+}
+
 /// What a gateway is made of.
 pub struct Builder {
     policy: Policy,
@@ -64,6 +71,7 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     connect: Option<Arc<dyn Connect>>,
     observer: Option<Arc<Observer>>,
+    watch: Option<Arc<dyn Watch>>,
     dice: Option<Dice>,
     look_up: LookUp,
 }
@@ -80,6 +88,8 @@ pub enum BuildError {
     Keys(Vec<MissingKey>),
     /// An endpoint cannot be reached, whatever happens.
     Endpoint(Unreachable),
+    /// What the settings ask for is not in this build.
+    Tokenizer(NoTokenizer),
 }
 
 impl Gateway {
@@ -92,6 +102,7 @@ impl Gateway {
             clock: None,
             connect: None,
             observer: None,
+            watch: None,
             dice: None,
             look_up: Box::new(|variable| std::env::var(variable).ok()),
         }
@@ -235,6 +246,13 @@ impl Builder {
         self
     }
 
+    /// Lets `watch` see every request.
+    #[must_use]
+    pub fn watch(mut self, watch: Arc<dyn Watch>) -> Builder {
+        self.watch = Some(watch);
+        self
+    }
+
     /// Draws with `dice`, whatever the settings say: those of one run of a simulator make the same run of this.
     #[must_use]
     pub fn dice(mut self, dice: Dice) -> Builder {
@@ -279,11 +297,12 @@ impl Builder {
             gate: Gate::new(self.policy),
             clock,
             observer,
+            watch: self.watch,
             tasks,
             mailboxes: Mailboxes::new(),
             keeper: Arc::new(Keeper::default()),
             room: Room::new(settings.limits.max_buffered),
-            estimator: Estimator::default(),
+            estimator: Estimator::new(settings.estimate).map_err(BuildError::Tokenizer)?,
             dice: self
                 .dice
                 .unwrap_or_else(|| Dice::new(settings.seed.unwrap_or_else(entropy))),
@@ -372,6 +391,7 @@ impl fmt::Display for BuildError {
                 write!(f, "{between}{missing}")
             }),
             BuildError::Endpoint(endpoint) => write!(f, "{endpoint}"),
+            BuildError::Tokenizer(error) => write!(f, "`estimate` asks for a tokenizer: {error}"),
         }
     }
 }

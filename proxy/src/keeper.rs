@@ -97,6 +97,8 @@ pub(crate) struct Keeping {
     gateway: Weak<Gateway>,
     clock: Arc<dyn Clock>,
     timer: Box<dyn Timer>,
+    /// What it is set to, if it has not rung.
+    armed: Instant,
     /// When connections are looked through next.
     sweep_at: Instant,
     checks: Vec<Check>,
@@ -120,6 +122,7 @@ impl Keeping {
             gateway: Arc::downgrade(gateway),
             clock: Arc::clone(&gateway.clock),
             timer: gateway.clock.timer(),
+            armed: Instant::FAR,
             sweep_at: gateway.clock.now() + gateway.settings.upstream.idle,
             checks: Vec::new(),
             effects: Effects::new(),
@@ -161,8 +164,14 @@ impl Keeping {
         wishes.waker = Some(cx.waker().clone());
         let first = wishes.first();
         drop(wishes);
-        self.timer.set(first.min(self.sweep_at));
+        let next = first.min(self.sweep_at);
+        // A timer that is set again has not rung, whatever the time.
+        if self.armed != next {
+            self.armed = next;
+            self.timer.set(next);
+        }
         ready!(self.timer.poll(cx));
+        self.armed = Instant::FAR;
         let now = self.clock.now();
         if self.keeper.lock().is_due(now) {
             return Poll::Ready(Due::Input(GateInput::Wake));

@@ -56,5 +56,5 @@ pub mod upstream;
 
 pub use tollgate_mock_llm::clock;
 
-pub use gateway::{BuildError, Builder, Gateway};
+pub use gateway::{BuildError, Builder, Gateway, Watch};
 pub use handler::router;

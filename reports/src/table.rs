@@ -1,7 +1,8 @@
 //! Strategies side by side: a plain-text table for the terminal, and who wins each figure.
 //!
 //! A winner is the best value. Where the 95 % confidence intervals of two strategies overlap, or both read the same to
-//! three digits, the table says so (`~`) instead of naming a winner by noise.
+//! three digits, the table says so (`~`) instead of naming a winner by noise. Less work is faster and cheaper, so in what
+//! falls when requests are refused or failed only strategies are compared whose attainment is not clearly lower.
 //!
 //! ```
 //! use tollgate_reports::result::{StrategySummary, Summary};
@@ -81,6 +82,7 @@ pub struct Winner {
 }
 
 /// A figure: its name, its meaning, which way it is good, how it is found and written, and its interval's name.
+#[derive(Clone, Copy)]
 struct Figure {
     name: &'static str,
     meaning: &'static str,
@@ -88,6 +90,8 @@ struct Figure {
     value: fn(&StrategySummary) -> Option<f64>,
     text: fn(f64) -> String,
     interval: &'static str,
+    /// Whether it also falls when requests are not answered at all.
+    falls_with_work: bool,
 }
 
 const fn figure(
@@ -105,6 +109,15 @@ const fn figure(
         value,
         text,
         interval,
+        falls_with_work: false,
+    }
+}
+
+/// The same figure, for those it may flatter.
+const fn falling(figure: Figure) -> Figure {
+    Figure {
+        falls_with_work: true,
+        ..figure
     }
 }
 
@@ -131,48 +144,48 @@ const FIGURES: [Figure; 13] = [
         Better::Lower,
         no_answer,
         percent,
-        "",
+        "no_answer",
     ),
-    figure(
+    falling(figure(
         "E2E p50",
         "request to last token, median",
         Better::Lower,
         |s| s.e2e.p50,
         seconds,
         "e2e.p50",
-    ),
-    figure(
+    )),
+    falling(figure(
         "E2E p99",
         "request to last token, slowest in a hundred",
         Better::Lower,
         |s| s.e2e.p99,
         seconds,
         "e2e.p99",
-    ),
-    figure(
+    )),
+    falling(figure(
         "TTFT p50",
         "request to first token, median",
         Better::Lower,
         |s| s.ttft.p50,
         seconds,
         "ttft.p50",
-    ),
-    figure(
+    )),
+    falling(figure(
         "TTFT p99",
         "request to first token, slowest in a hundred",
         Better::Lower,
         |s| s.ttft.p99,
         seconds,
         "ttft.p99",
-    ),
-    figure(
+    )),
+    falling(figure(
         "amplification",
         "attempts per call",
         Better::Lower,
         |s| s.amplification,
         plain,
         "amplification",
-    ),
+    )),
     figure(
         "fairness",
         "Jain's index over tenants",
@@ -181,29 +194,29 @@ const FIGURES: [Figure; 13] = [
         share,
         "fairness",
     ),
-    figure(
+    falling(figure(
         "cost",
         "what the attempts cost",
         Better::Lower,
         |s| s.cost_usd,
         dollars,
         "cost_usd",
-    ),
-    figure(
+    )),
+    falling(figure(
         "wasted",
         "tokens thrown away by hedges and retries",
         Better::Lower,
         |s| s.wasted_tokens,
         tokens,
         "wasted_tokens",
-    ),
+    )),
     figure(
         "lost in faults",
         "requests failed or refused in fault windows",
         Better::Lower,
         lost_in_faults,
         plain,
-        "",
+        "lost_in_faults",
     ),
     figure(
         "recovery",
@@ -284,15 +297,17 @@ fn comparison(summary: &Summary, figure: &Figure) -> Option<Comparison> {
     }
 
     let text = |value: &Option<f64>| value.map_or("–".to_owned(), figure.text);
-    let best = best(figure.better, &values);
+    let is_out: Vec<bool> = if figure.falls_with_work {
+        clearly_worse(strategies)
+    } else {
+        vec![false; strategies.len()]
+    };
+    let best = best(figure.better, &values, &is_out);
     let standing = |i: usize| match (best, values[i]) {
         (Some(best), Some(_)) if best == i => Standing::Best,
-        (Some(best), Some(_)) => {
-            let interval = |i: usize| strategies[i].ci95.get(figure.interval).copied();
-            let overlap = interval(i)
-                .zip(interval(best))
-                .is_some_and(|(a, b)| a[0] <= b[1] && b[0] <= a[1]);
-            if overlap || text(&values[i]) == text(&values[best]) {
+        (Some(best), Some(_)) if !is_out[i] => {
+            let overlap = overlap(&strategies[i], &strategies[best], figure.interval);
+            if overlap == Some(true) || text(&values[i]) == text(&values[best]) {
                 Standing::Level
             } else {
                 Standing::Behind
@@ -313,8 +328,47 @@ fn comparison(summary: &Summary, figure: &Figure) -> Option<Comparison> {
     })
 }
 
-/// The index of the best finite value; none if there is nobody to compare with, or all are equal.
-fn best(better: Better, values: &[Option<f64>]) -> Option<usize> {
+/// Whether the intervals of a figure overlap; none where one of them is not known.
+fn overlap(a: &StrategySummary, b: &StrategySummary, interval: &str) -> Option<bool> {
+    let (a, b) = (a.ci95.get(interval)?, b.ci95.get(interval)?);
+    Some(a[0] <= b[1] && b[0] <= a[1])
+}
+
+/// Which strategies leave so many calls without a good answer that less work is no merit of theirs: those whose attainment
+/// is clearly below the best.
+fn clearly_worse(strategies: &[StrategySummary]) -> Vec<bool> {
+    /// What is clear without intervals, which one replication does not give.
+    const CLEAR: f64 = 0.01;
+
+    let attainment = |strategy: &StrategySummary| strategy.attainment.filter(|share| !share.is_nan());
+    let of_best = |a: &&StrategySummary, b: &&StrategySummary| {
+        let or_none = |strategy: &StrategySummary| attainment(strategy).unwrap_or(f64::NEG_INFINITY);
+        or_none(a).total_cmp(&or_none(b))
+    };
+    let best = strategies.iter().max_by(of_best);
+    let is_worse = |strategy: &StrategySummary| {
+        let (Some(best), Some(here)) = (best, attainment(strategy)) else {
+            return false;
+        };
+        let Some(most) = attainment(best) else {
+            return false;
+        };
+        match overlap(strategy, best, "attainment") {
+            Some(overlap) => !overlap,
+            None => here < most - CLEAR,
+        }
+    };
+    strategies.iter().map(is_worse).collect()
+}
+
+/// Whether a strategy is kept from winning a figure by its attainment.
+fn is_held_back(summary: &Summary) -> bool {
+    clearly_worse(&summary.strategies).contains(&true)
+}
+
+/// The index of the best finite value of those that are not out; none if there is nobody to compare with, or all are
+/// equal.
+fn best(better: Better, values: &[Option<f64>], is_out: &[bool]) -> Option<usize> {
     let known = || {
         values
             .iter()
@@ -331,6 +385,7 @@ fn best(better: Better, values: &[Option<f64>]) -> Option<usize> {
     };
     let better_of = |a: (usize, f64), b: (usize, f64)| if worth(a.1) < worth(b.1) { b } else { a };
     known()
+        .filter(|(i, _)| !is_out[*i])
         .reduce(better_of)
         .filter(|(_, value)| value.is_finite())
         .map(|(i, _)| i)

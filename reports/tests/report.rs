@@ -66,6 +66,94 @@ fn winners_are_named_with_those_level_with_them() {
     );
 }
 
+/// Less work is cheaper and faster: who refuses it cannot win what falls with it.
+#[test]
+fn who_refuses_much_wins_nothing_that_falls_with_work() {
+    const FALLING: [&str; 7] = [
+        "E2E p50",
+        "E2E p99",
+        "TTFT p50",
+        "TTFT p99",
+        "amplification",
+        "cost",
+        "wasted",
+    ];
+    let mut summary = sample::outage(3).summary;
+    // The second of them is best in whatever falls; only its attainment tells why.
+    let figures = [(0.95, 3.0), (0.60, 1.0), (0.96, 4.0)];
+    for (strategy, (attainment, rest)) in summary.strategies.iter_mut().zip(figures) {
+        strategy.ci95.clear();
+        let interval = [attainment - 0.006, attainment + 0.006];
+        strategy.ci95.insert("attainment".into(), interval);
+        strategy.attainment = Some(attainment);
+        for latency in [&mut strategy.e2e, &mut strategy.ttft] {
+            (latency.p50, latency.p99) = (Some(rest), Some(rest));
+        }
+        strategy.amplification = Some(rest);
+        (strategy.cost_usd, strategy.wasted_tokens) = (Some(rest), Some(rest));
+    }
+    let best = |summary: &tollgate_reports::result::Summary, figure: &str| {
+        let rows = table::compare(summary);
+        let row = rows.iter().find(|row| row.figure == figure).expect("it is compared");
+        let best = row.cells.iter().position(|cell| cell.standing == table::Standing::Best);
+        (best, row.cells[1].standing)
+    };
+    for figure in FALLING {
+        assert_eq!(best(&summary, figure), (Some(0), table::Standing::Behind), "{figure}");
+    }
+    assert!(table::text(&summary, 100).contains("clearly lower attainment"));
+
+    // Its interval reaches that of the best: nothing is clear.
+    summary.strategies[1].ci95.insert("attainment".into(), [0.2, 0.955]);
+    for figure in FALLING {
+        assert_eq!(best(&summary, figure).0, Some(1), "{figure}");
+    }
+    assert!(!table::text(&summary, 100).contains("clearly lower attainment"));
+
+    // Without intervals, a point of attainment is clear.
+    summary.strategies.iter_mut().for_each(|strategy| strategy.ci95.clear());
+    assert_eq!(best(&summary, "cost").0, Some(0));
+    summary.strategies[1].attainment = Some(0.951);
+    assert_eq!(best(&summary, "cost").0, Some(1));
+}
+
+/// What the table does not tell apart, the headline does not either.
+#[test]
+fn the_headline_claims_what_intervals_tell_apart() {
+    let with = |intervals: [[f64; 2]; 3], name: &str, is_calm: bool| {
+        let mut summary = sample::outage(3).summary;
+        let attainments = [0.95, 0.951, 0.952];
+        for ((strategy, interval), attainment) in summary.strategies.iter_mut().zip(intervals).zip(attainments) {
+            strategy.attainment = Some(attainment);
+            strategy.ci95.insert(name.into(), interval);
+            if is_calm {
+                strategy.faults.clear();
+            }
+        }
+        page::headline(&summary).replace('\u{a0}', " ")
+    };
+    assert_eq!(
+        with([[0.9, 0.99]; 3], "attainment", true),
+        "No strategy is told apart from the best: all targets were met for 95 % to 95.2 % of calls."
+    );
+    assert_eq!(
+        with([[0.94, 0.9505], [0.95, 0.952], [0.951, 0.953]], "attainment", true),
+        "“least in flight” met all targets for 95.2 % of calls (1 other is not told apart from it), “round robin, no \
+         retries” for 95 %."
+    );
+    let said = with([[0.0, 5_000.0]; 3], "lost_in_faults", false);
+    let expected = "The outage of alpha (90 s) cost 644 to 1,701 requests, under no strategy clearly fewer. ";
+    assert!(said.starts_with(expected), "{said}");
+    let said = with(
+        [[1_600.0, 1_800.0], [600.0, 700.0], [650.0, 2_000.0]],
+        "lost_in_faults",
+        false,
+    );
+    let expected = "The outage of alpha (90 s) cost 644 requests under “round robin with retries” (1 other is not told \
+                    apart from it) and 1,701 under “round robin, no retries”. ";
+    assert!(said.starts_with(expected), "{said}");
+}
+
 #[test]
 fn the_headline_answers_the_question() {
     insta::assert_snapshot!(

@@ -71,7 +71,7 @@ fn sample() -> ResultSet {
             simulated_seconds: 600.0,
             wall_seconds: Some(0.41),
             requests_per_wall_second: Some(4_100_000.0),
-            notes: vec!["stopped by Ctrl-C after 3 of 5 replications".into()],
+            notes: vec!["stopped after 3 of 5 replications".into()],
             strategies: vec![strategy(a), strategy("naïve"), strategy("負荷分散")],
             ..Default::default()
         },
@@ -302,6 +302,56 @@ fn reading_what_is_no_result_set_says_so() {
     let error = ResultSet::read(&dir).expect_err("a word is no number").to_string();
     assert!(
         error.contains("series.csv:2: `offered` is not a number: `eighty`"),
+        "{error}"
+    );
+}
+
+/// A summary that lacks a key was not written by us as it stands: what it lacks would read as nothing or zero.
+#[test]
+fn every_key_of_a_summary_is_needed() {
+    /// Each key with its path, once for all elements of a list.
+    fn keys(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    found.push(format!("{path}/{key}"));
+                    keys(value, &format!("{path}/{key}"), found);
+                }
+            }
+            serde_json::Value::Array(list) => {
+                for (at, value) in list.iter().enumerate() {
+                    keys(value, &format!("{path}/{at}"), found);
+                }
+            }
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_) => {}
+        }
+    }
+    let dir = fresh("lacking");
+    sample().write(&dir).expect("new directory");
+    let path = dir.join("summary.json");
+    let text = fs::read_to_string(&path).expect("just written");
+    let whole: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mut all = Vec::new();
+    keys(&whole, "", &mut all);
+    let is_free = |path: &str| path.contains("/ci95/") || path.contains("/refused/");
+    for pointer in all.iter().filter(|path| !is_free(path)) {
+        let mut lacking = whole.clone();
+        let (parent, key) = pointer.rsplit_once('/').expect("a path");
+        let parent = lacking.pointer_mut(parent).and_then(serde_json::Value::as_object_mut);
+        parent.expect("it has keys").remove(key).expect("it is there");
+        fs::write(&path, lacking.to_string()).expect("ours");
+        let error = ResultSet::read(&dir).expect_err(pointer).to_string();
+        let said = error.contains("summary.json: `") && error.contains(&format!("{key}` is missing; run `tollgate"));
+        assert!(said, "{pointer}: {error}");
+    }
+    let lacking = text.replace("\"ejected_seconds\"", "\"ejected\"");
+    fs::write(&path, lacking).expect("ours");
+    let error = ResultSet::read(&dir).expect_err("a key is missing").to_string();
+    assert!(
+        error.contains("`strategies[0].endpoints[0].ejected_seconds` is missing"),
         "{error}"
     );
 }

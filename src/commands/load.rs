@@ -34,18 +34,18 @@ pub(crate) struct Candidate {
 
 /// The scenario file `named`, or the shipped scenario of that name.
 pub(crate) fn find_scenario(named: &str) -> Result<Source, Failure> {
-    find(named, shipped::scenario(named).map(|shipped| shipped.text), "scenario")
+    find(named, shipped::scenario(named).map(|shipped| shipped.text), &SCENARIO)
 }
 
 /// The policy file `named`, or the shipped policy of that name.
 pub(crate) fn find_policy(named: &str) -> Result<Source, Failure> {
-    find(named, shipped::policy(named), "policy")
+    find(named, shipped::policy(named), &POLICY)
 }
 
 /// The file `named`, or the shipped scenario or policy of that name.
 pub(crate) fn find_either(named: &str) -> Result<Source, Failure> {
     let shipped = shipped::scenario(named).map(|shipped| shipped.text);
-    find(named, shipped.or_else(|| shipped::policy(named)), "scenario or policy")
+    find(named, shipped.or_else(|| shipped::policy(named)), &EITHER)
 }
 
 /// A shipped file, whatever lies on disk under its name.
@@ -57,7 +57,34 @@ pub(crate) fn shipped(shipped: &shipped::Shipped) -> Source {
     }
 }
 
-fn find(named: &str, shipped: Option<&'static str>, what: &str) -> Result<Source, Failure> {
+/// What is looked for.
+struct Wanted {
+    one: &'static str,
+    many: &'static str,
+    /// What of it is shipped.
+    lists: &'static [&'static [shipped::Shipped]],
+}
+
+const SCENARIO: Wanted = Wanted {
+    one: "scenario",
+    many: "scenarios",
+    lists: &[shipped::SCENARIOS],
+};
+
+const POLICY: Wanted = Wanted {
+    one: "policy",
+    many: "policies",
+    lists: &[shipped::POLICIES],
+};
+
+const EITHER: Wanted = Wanted {
+    one: "scenario or policy",
+    many: "scenarios and policies",
+    lists: &[shipped::SCENARIOS, shipped::POLICIES],
+};
+
+fn find(named: &str, shipped: Option<&'static str>, wanted: &Wanted) -> Result<Source, Failure> {
+    let what = wanted.one;
     let path = Path::new(named);
     let there = std::fs::metadata(path).map(|meta| meta.file_type());
     let error = match (there, shipped) {
@@ -79,10 +106,8 @@ fn find(named: &str, shipped: Option<&'static str>, what: &str) -> Result<Source
             )));
         }
     };
-    let scenarios = shipped::SCENARIOS.iter().filter(|_| what.contains("scenario"));
-    let policies = shipped::POLICIES.iter().filter(|_| what.contains("policy"));
-    let words = scenarios.chain(policies).map(|shipped| shipped.name);
-    let help = file::nearest(named, words).help(&format!("shipped {what}"));
+    let words = wanted.lists.iter().copied().flatten().map(|shipped| shipped.name);
+    let help = file::nearest(named, words).help_of(&format!("shipped {what}"), &format!("shipped {}", wanted.many));
     let help = help.unwrap_or_else(|| "`tollgate scenarios` lists what is shipped".to_owned());
     Err(Failure::wrong(format!("{error}\n  = help: {help}")))
 }

@@ -8,4 +8,5 @@ pub(crate) mod out;
 pub(crate) mod report;
 pub(crate) mod scenarios;
 pub(crate) mod simulate;
+pub(crate) mod stop;
 pub(crate) mod trace;

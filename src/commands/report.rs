@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tollgate_reports::{ResultSet, merge, table};
 
-use super::out;
+use super::out::{self, Claim};
 use crate::args::Report;
 use crate::error::Failure;
 use crate::term;
@@ -22,6 +22,7 @@ pub(crate) fn run(args: &Report) -> Result<(), Failure> {
         sets.push((label(dir), set));
     }
     out::check_directory(&out)?;
+    let _claim = Claim::new(&out)?;
     let is_redrawn = args.dirs.contains(&out);
     let set = if sets.len() == 1 { sets.remove(0).1 } else { merge(sets) };
     let written = if is_redrawn {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use indicatif::{HumanCount, HumanFloatCount};
@@ -17,7 +16,8 @@ use tollgate_sim::trace::Format;
 use tollgate_sim::workload::{ArrivalSpec, TraceSpec, Workload};
 
 use super::load::{self, Candidate, Source};
-use super::out;
+use super::out::{self, Claim};
+use super::stop::{self, Held, Holding};
 use crate::args::Simulate;
 use crate::error::Failure;
 use crate::term;
@@ -64,8 +64,12 @@ fn simulate(
     out: &Path,
 ) -> Result<(), Failure> {
     let replications = args.replications.unwrap_or(scenario.run.replications.get());
+    let progress = Arc::new(Progress::default());
+    let held = Held::default();
+    stop::watch(Arc::clone(&progress), Arc::clone(&held))?;
+    let holding = Holding::new(&held, Claim::new(out)?);
     let began = Instant::now();
-    let comparison = watched(args, strategies, replications)?;
+    let comparison = watched(args, strategies, replications, &progress);
     let wall_seconds = began.elapsed().as_secs_f64();
     let done = comparison.replications();
     if done == 0 {
@@ -76,8 +80,9 @@ fn simulate(
 
     let mut notes = Vec::new();
     if done < replications as usize {
-        notes.push(format!("stopped by Ctrl-C after {done} of {replications} replications"));
+        notes.push(format!("stopped after {done} of {replications} replications"));
     }
+    notes.extend(cut(scenario, workload));
     if comparison.is_uncounted() {
         notes.push("no request began after the warm-up, so nothing was counted: shorten `run.warmup`".to_owned());
     }
@@ -94,7 +99,10 @@ fn simulate(
     let mut set = result_set(&conditions, strategies, &comparison);
     let unrouted = unrouted(&set);
     set.summary.notes.extend(unrouted);
-    set.write(out).map_err(Failure::failed)?;
+    {
+        let _writing = holding.writing();
+        set.write(out).map_err(Failure::failed)?;
+    }
     for note in &set.summary.notes {
         term::tell(&format!("note: {note}"));
     }
@@ -137,28 +145,17 @@ fn simulate(
     term::print(&format!("{text}\nreport: {}", out.join("report.html").display()))
 }
 
-/// Runs everything, with progress; the first Ctrl-C stops and keeps what is complete, the second ends the process.
-fn watched(args: &Simulate, strategies: &[Strategy], replications: u32) -> Result<Comparison, Failure> {
-    /// What a shell reports of a process that Ctrl-C has ended.
-    const INTERRUPTED: i32 = 130;
-
+/// Runs everything, with progress; a signal stops it, and what is complete is kept.
+fn watched(args: &Simulate, strategies: &[Strategy], replications: u32, progress: &Arc<Progress>) -> Comparison {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or(cores, usize::from);
     let runs = strategies.len() as u64 * u64::from(replications);
-    let progress = Arc::new(Progress::default());
-    let stopper = Arc::clone(&progress);
-    ctrlc::set_handler(move || {
-        if stopper.stop.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED);
-        }
-    })
-    .map_err(|error| Failure::failed(format!("Ctrl-C cannot be watched for: {error}")))?;
     let total = strategies
         .first()
         .and_then(|strategy| expected_requests(&strategy.plan))
         .map(|each| each.saturating_mul(runs));
-    let _watch = term::Watch::new(Arc::clone(&progress), runs, total);
-    Ok(compare(strategies, replications, threads, &progress))
+    let _watch = term::Watch::new(Arc::clone(progress), runs, total);
+    compare(strategies, replications, threads, progress)
 }
 
 /// The policies to compare: those of the command line, else the scenario's own.
@@ -206,6 +203,24 @@ fn unrouted(set: &ResultSet) -> Vec<String> {
         ))
     });
     notes.collect()
+}
+
+/// Says of a trace that goes on after the end of the run how much of it was replayed.
+fn cut(scenario: &Scenario, workload: &Workload) -> Option<String> {
+    let trace = workload.trace()?;
+    let wanted = scenario.run.requests.and_then(|most| usize::try_from(most).ok());
+    let (calls, way_out) = match wanted {
+        Some(most) if most < trace.len() => (most, "a larger `run.requests`"),
+        Some(_) | None if trace.is_cut() => (trace.len(), "a longer `run.duration`"),
+        Some(_) | None => return None,
+    };
+    let calls = match calls {
+        1 => "call is".to_owned(),
+        calls => format!("{calls} calls are"),
+    };
+    Some(format!(
+        "the trace is longer than the run: only its first {calls} replayed; {way_out} takes in more"
+    ))
 }
 
 fn trace_name(arrivals: &ArrivalSpec) -> Option<String> {

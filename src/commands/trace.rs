@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tollgate_sim::trace::{Columns, Format, ReadOptions, Trace, import as convert};
+use tollgate_sim::trace::{Columns, Format, ReadOptions, describe as described, import as convert};
 
 use super::out;
 use crate::args::{Describe, Import, Reading};
@@ -12,12 +12,11 @@ use crate::term;
 /// `tollgate trace describe`.
 pub(crate) fn describe(args: &Describe) -> Result<(), Failure> {
     let options = options(&args.reading)?;
-    let trace = {
+    let (description, notes) = {
         let _waiting = term::Waiting::new(format!("reading {}", args.file.display()));
-        Trace::load(&args.file, &options).map_err(Failure::wrong)?
+        described(&args.file, &options).map_err(Failure::wrong)?
     };
-    tell_notes(trace.notes());
-    let description = trace.describe();
+    tell_notes(&notes);
     if args.json {
         let json = serde_json::to_string_pretty(&description).expect("figures are finite or absent");
         term::print(&json)

@@ -327,7 +327,17 @@ fn scenario_that_does_not_exist() {
         ],
     );
     let run = place.run(&["simulate", "outage", "--policy", "mine.toml"]);
-    run.bad(2, &["no file `mine.toml`", "= help: "]);
+    run.bad(2, &["no file `mine.toml`", "= help: known shipped policies: `"]);
+    place
+        .run(&["simulate", "zzz"])
+        .bad(2, &["no scenario of this name", "= help: known shipped scenarios: `"]);
+    place.run(&["check", "zzz"]).bad(
+        2,
+        &[
+            "no scenario or policy of this name",
+            "= help: known shipped scenarios and policies: `",
+        ],
+    );
     assert_eq!(place.files(""), [""; 0]);
 }
 
@@ -356,6 +366,33 @@ fn out_that_cannot_be_written() {
         run.bad(2, &["cannot be written to", "= help: name another file with --out"]);
     }
     assert_eq!(place.read("file"), "");
+}
+
+/// Names that no file can have are known before anything starts, wherever in the path they stand.
+#[test]
+fn out_that_is_too_long() {
+    let place = Place::new();
+    place.write("small.toml", crate::place::long_scenario());
+    place.write("t.csv", "time,prompt,output\n0,1,1\n");
+    let (name, path) = ("n".repeat(300), "deep/".repeat(900));
+    let before = place.files("");
+    for out in [name.clone(), format!("new/{name}"), format!("{name}/out"), path] {
+        let run = place.run(&["simulate", "small.toml", "--out", &out]);
+        run.bad(
+            2,
+            &["cannot be written to", "= help: name another directory with --out"],
+        );
+    }
+    let run = place.run(&["trace", "import", "t.csv", "--out", &name]);
+    run.bad(2, &["cannot be written to", "= help: name another file with --out"]);
+    assert_eq!(place.files(""), before);
+    // As long as a name may be.
+    for length in [250, 255] {
+        let name = "n".repeat(length);
+        place.run(&["trace", "import", "t.csv", "--out", &name]).good();
+    }
+    place.write("small.toml", crate::place::SCENARIO);
+    place.run(&["simulate", "small.toml", "--out", &"d".repeat(255)]).good();
 }
 
 /// Known before the simulation, not after it.
@@ -432,4 +469,16 @@ fn report_of_what_is_no_result_set() {
     place.write("half/summary.json", "{ \"tollgate\": \"0.1.0\", \"strategies\": [");
     place.run(&["report", "half"]).bad(2, &["half"]);
     assert_eq!(place.files("half"), ["summary.json"]);
+    place.run(&["simulate", "small.toml", "--out", "out"]).good();
+    let text = place
+        .read("out/summary.json")
+        .replace("\"warmup_seconds\"", "\"warmup\"");
+    place.write("out/summary.json", text);
+    place.run(&["report", "out"]).bad(
+        2,
+        &[
+            "out/summary.json: `warmup_seconds` is missing",
+            "run `tollgate simulate` again",
+        ],
+    );
 }

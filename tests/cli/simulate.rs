@@ -46,11 +46,13 @@ fn result_set_is_written_and_told() {
 #[test]
 fn output_fits_the_width() {
     let place = Place::empty();
-    for columns in [60, 80, 100] {
+    for columns in [40, 60, 80, 100] {
         let mut command = place.command(&["simulate", "outage", "--replications", "1"]);
         command.env("COLUMNS", columns.to_string());
         let run = crate::place::Run::of(command).good();
-        let widest = run.stdout.lines().map(|line| line.chars().count()).max();
+        // A path is not broken, so that it can be copied.
+        let broken = run.stdout.lines().filter(|line| !line.starts_with("report: "));
+        let widest = broken.map(|line| line.chars().count()).max();
         assert!(widest <= Some(columns), "{columns}:\n{}", run.stdout);
     }
 }
@@ -223,6 +225,34 @@ fn trace_is_replayed() {
     let summary: serde_json::Value = serde_json::from_str(&run.stdout).expect("it is JSON");
     assert_eq!(summary["trace"], "t.csv");
     assert_eq!(summary["strategies"][0]["calls"], 550.0, "5 s of warm-up are left out");
+    assert_eq!(summary["simulated_seconds"], 59.9, "the run ends with the trace");
+    assert_eq!(run.stderr, "", "nothing was left out");
+}
+
+/// What the scenario leaves out of a trace is said, in the set too.
+#[test]
+fn trace_that_goes_on_is_said_to_be_cut() {
+    let place = Place::new();
+    let rows = (0..700).map(|row| format!("{},100,10", f64::from(row) / 10.0));
+    let lines: Vec<String> = std::iter::once("time,prompt,output".to_owned()).chain(rows).collect();
+    place.write("t.csv", lines.join("\n"));
+    let args = ["simulate", "small.toml", "--trace", "t.csv", "--out", "out"];
+    let run = place.run(&args).good();
+    let note = "the trace is longer than the run: only its first 600 calls are replayed; a longer `run.duration` takes \
+                in more";
+    assert_eq!(run.stderr, format!("note: {note}\n"));
+    let summary: serde_json::Value = serde_json::from_str(&place.read("out/summary.json")).expect("it is JSON");
+    assert_eq!(summary["notes"][0], note);
+
+    place.write("few.toml", SCENARIO.replace("duration = \"1m\"", "requests = 100"));
+    let run = place
+        .run(&["simulate", "few.toml", "--trace", "t.csv", "--out", "few"])
+        .good();
+    assert!(
+        run.stderr
+            .contains("only its first 100 calls are replayed; a larger `run.requests`"),
+        "{run:?}"
+    );
 }
 
 /// Otherwise a table without figures would be all there is to see.

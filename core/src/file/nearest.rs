@@ -19,6 +19,12 @@ impl Nearest {
     /// As a `help:` line; `what` names one such thing, such as `key`.
     #[must_use]
     pub fn help(&self, what: &str) -> Option<String> {
+        self.help_of(what, &format!("{what}s"))
+    }
+
+    /// As [`Nearest::help`], where more than one such thing is called `many`.
+    #[must_use]
+    pub fn help_of(&self, one: &str, many: &str) -> Option<String> {
         match self {
             Nearest::Word(word) => Some(format!("did you mean `{word}`?")),
             Nearest::Words(words) => {
@@ -29,8 +35,8 @@ impl Nearest {
                 } else {
                     format!(" and {more} more")
                 };
-                let s = if words.len() == 1 { "" } else { "s" };
-                Some(format!("known {what}{s}: {}{tail}", shown.join(", ")))
+                let what = if words.len() == 1 { one } else { many };
+                Some(format!("known {what}: {}{tail}", shown.join(", ")))
             }
             Nearest::Nothing => None,
         }

@@ -31,6 +31,8 @@ pub struct Section<'a> {
     span: Span,
     report: &'a Report,
     asked: RefCell<Vec<&'static str>>,
+    /// Keys that are known and must not be there.
+    forbidden: RefCell<Vec<&'static str>>,
     is_free: Cell<bool>,
 }
 
@@ -46,6 +48,7 @@ impl<'a> Section<'a> {
             span,
             report,
             asked: RefCell::new(Vec::new()),
+            forbidden: RefCell::new(Vec::new()),
             is_free: Cell::new(false),
         }
     }
@@ -216,7 +219,7 @@ impl<'a> Section<'a> {
 
     /// Says of `key`, if it is there, what is wrong with that.
     pub fn forbid(&self, key: &'static str, message: &str, label: &str, help: &str) {
-        self.asked.borrow_mut().push(key);
+        self.forbidden.borrow_mut().push(key);
         if let Some((key, _)) = self.table.get_key_value(key) {
             self.report.error(key.span().into(), message, label, Some(help));
         }
@@ -235,10 +238,10 @@ impl Drop for Section<'_> {
         if self.is_free.get() {
             return;
         }
-        let asked = self.asked.borrow();
+        let (asked, forbidden) = (self.asked.borrow(), self.forbidden.borrow());
         for (key, value) in self.table {
             let word = key.get_ref().as_ref();
-            if asked.contains(&word) || self.report.is_secret(value.span().into()) {
+            if asked.contains(&word) || forbidden.contains(&word) || self.report.is_secret(value.span().into()) {
                 continue;
             }
             let help = nearest(word, asked.iter().copied()).help("key");

@@ -73,9 +73,8 @@ impl Api {
 
     #[cold]
     fn cross(&mut self, before: Level, after: Level, out: &mut Vec<Output>) {
-        let mut next = 0;
-        while let Some(slot) = self.answers.live_from(next) {
-            next = slot + 1;
+        // In the order in which they came, so that slots, which are used again, decide nothing.
+        for slot in self.answers.by_key(|answer| answer.arrived) {
             if let Some(down) = after.down_since(before) {
                 self.strike(slot, down, out);
             } else if let Some(ratio) = after.slower_than(before) {

@@ -136,9 +136,11 @@ impl Queue {
         if let Some(sharing) = &mut self.sharing {
             sharing.set_slowdown(self.now, after.slowdown);
         }
-        let mut next = 0;
-        while let Some(slot) = self.jobs.live_from(next) {
-            next = slot + 1;
+        // In the order in which they came, so that slots, which are used again, decide nothing.
+        for slot in self.jobs.by_key(|work| work.arrived) {
+            if !self.jobs.is_live(slot) {
+                continue;
+            }
             if let Some(down) = after.down_since(before) {
                 self.strike(slot, down, out);
             } else if let Some(ratio) = after.slower_than(before)

@@ -124,10 +124,17 @@ impl<T> Slab<T> {
             .is_some_and(|place| place.stamp == key.stamp && place.job.is_some())
     }
 
-    /// The live slot at or after `slot`, for walking over all of them while changing some.
-    pub(super) fn live_from(&self, slot: u32) -> Option<u32> {
-        let ahead = self.slots.get(slot as usize..)?;
-        let skipped = ahead.iter().position(|place| place.job.is_some())?;
-        Some(slot + u32::try_from(skipped).expect("a slot fits 32 bits"))
+    /// The slots that are live, by what `key` says of them: for walking over all of them, whoever had which slot.
+    pub(super) fn by_key<K: Ord>(&self, key: impl Fn(&T) -> K) -> Vec<u32> {
+        let slots = (0..).zip(&self.slots);
+        let live = slots.filter_map(|(slot, place)| place.job.as_ref().map(|job| (key(job), slot)));
+        let mut live: Vec<(K, u32)> = live.collect();
+        live.sort_unstable();
+        live.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// Whether there is a job in `slot`.
+    pub(super) fn is_live(&self, slot: u32) -> bool {
+        self.slots[slot as usize].job.is_some()
     }
 }

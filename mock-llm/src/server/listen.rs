@@ -117,6 +117,8 @@ impl MockServer {
         let mut connection = std::pin::pin!(connection);
         let mut stopping = self.shared.stopping.subscribe();
         tokio::select! {
+            // In this order, so that connections that break at one instant end in the order in which they broke.
+            biased;
             // How a client spoils its connection is its own affair.
             _ = connection.as_mut() => return,
             End::Closed | End::Reset = line.broken() => return,

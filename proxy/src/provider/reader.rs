@@ -62,16 +62,14 @@ struct Whole {
 /// An error, whose body says more.
 #[derive(Debug)]
 struct ErrorBody {
-    status: u16,
+    /// None if the body has to say it: it came as an answer.
+    status: Option<u16>,
     content_type: Option<HeaderValue>,
     retry_after: Option<Nanos>,
     body: BytesMut,
 }
 
 impl AnswerReader {
-    /// Most bytes of an answer that may pass before it is known what it is.
-    const HEAD_BYTES: usize = 16 * 1024;
-
     /// A reader that has heard nothing.
     #[must_use]
     pub fn new(asked: Asked) -> AnswerReader {
@@ -89,7 +87,7 @@ impl AnswerReader {
         let content_type = head.headers.get(CONTENT_TYPE);
         if 400 <= status {
             self.form = Form::Error(Box::new(ErrorBody {
-                status,
+                status: Some(status),
                 content_type: content_type.cloned(),
                 retry_after: retry_after(&head.headers, wall),
                 body: BytesMut::new(),
@@ -134,9 +132,8 @@ impl AnswerReader {
                     None => return bytes,
                     Some(Unfit::Garbage) => self.garbage(events),
                     Some(Unfit::Error(body)) => {
-                        let (status, _) = status_within(&body);
                         self.form = Form::Error(Box::new(ErrorBody {
-                            status,
+                            status: None,
                             content_type: None,
                             retry_after: None,
                             body,
@@ -203,13 +200,14 @@ impl AnswerReader {
         let Form::Error(error) = std::mem::replace(&mut self.form, Form::Mute) else {
             return;
         };
+        let status = error.status.unwrap_or_else(|| status_within(&error.body).0);
         let rejection = Rejection {
-            status: error.status,
+            status,
             content_type: error.content_type,
             body: error.body.freeze(),
         };
         events.push(AttemptEvent::Open {
-            status: error.status,
+            status,
             code: rejection.code(),
             retry_after: error.retry_after,
         });
@@ -233,14 +231,14 @@ impl Whole {
         }
         self.head.extend_from_slice(bytes);
         match self.scanner.heard() {
-            Heard::Nothing if self.head.len() <= AnswerReader::HEAD_BYTES => None,
-            Heard::Nothing | Heard::Garbage => Some(Unfit::Garbage),
-            Heard::Error => {
+            None => None,
+            Some(Heard::Garbage) => Some(Unfit::Garbage),
+            Some(Heard::Error) => {
                 let mut body = self.head.split();
                 body.truncate(Rejection::MOST_BYTES);
                 Some(Unfit::Error(body))
             }
-            Heard::Answer => {
+            Some(Heard::Answer) => {
                 self.known = true;
                 self.head = BytesMut::new();
                 events.push(AttemptEvent::FirstToken);

@@ -71,9 +71,6 @@ impl Stream {
         if self.over {
             return Bytes::new();
         }
-        if self.told == 0 {
-            self.silent += bytes.len();
-        }
         let relayed = if self.held.is_empty() {
             self.events(bytes, events)
         } else {
@@ -87,10 +84,7 @@ impl Stream {
                 Bytes::new()
             }
         };
-        if !self.over && Stream::EVENT_BYTES < self.held.len() {
-            self.fail(events);
-        }
-        if !self.over && self.told == 0 && Stream::SILENT_BYTES < self.silent {
+        if !self.over && self.is_flood(self.held.len()) {
             self.fail(events);
         }
         self.tell(events);
@@ -148,8 +142,20 @@ impl Stream {
         relayed.take(bytes)
     }
 
+    /// Whether an event of so many bytes is more than can be held.
+    fn is_flood(&self, bytes: usize) -> bool {
+        Stream::EVENT_BYTES < bytes || self.told == 0 && Stream::SILENT_BYTES < self.silent + bytes
+    }
+
     /// Hears one event.
     fn event(&mut self, text: &[u8], events: &mut Vec<AttemptEvent>) -> Fate {
+        if self.is_flood(text.len()) {
+            self.fail(events);
+            return Fate::Strip;
+        }
+        if self.told == 0 {
+            self.silent += text.len();
+        }
         let event = Event::of(text);
         let Some(data) = event.data else {
             return Fate::Relay;

@@ -19,10 +19,10 @@ pub(super) struct Scanner {
     text: Text,
     /// The key of the member that it is in: its first bytes.
     key: Key,
-    /// Members begun.
-    members: u32,
-    /// The first member is an error.
-    is_error: bool,
+    /// What it is, once that is known; what comes later does not change it.
+    heard: Option<Heard>,
+    /// Bytes that came before.
+    silent: usize,
     /// The usage, as far as it has come.
     usage: Vec<u8>,
     /// More usage came than is kept, or a second one.
@@ -56,11 +56,9 @@ enum Stage {
     After,
 }
 
-/// What is known of an answer by now.
+/// What an answer is, as far as its beginning says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// Not enough.
-    Nothing,
     /// It is an answer.
     Answer,
     /// It is an error, whatever its status says.
@@ -72,6 +70,8 @@ pub(super) enum Heard {
 impl Scanner {
     /// Most bytes that a usage may have; real ones have some hundreds.
     const USAGE_BYTES: usize = 8 * 1024;
+    /// Most bytes that may pass before it is known what it is: white space, and a key.
+    pub(super) const SILENT_BYTES: usize = 16 * 1024;
 
     /// Hears the next bytes.
     pub(super) fn hear(&mut self, bytes: &[u8]) {
@@ -92,21 +92,20 @@ impl Scanner {
             if self.stage == Stage::Value && self.depth != 0 && self.key.is(b"usage") {
                 self.keep(&bytes[at..next]);
             }
+            if self.heard.is_none() {
+                self.silent += next - at;
+                self.is_garbage |= Scanner::SILENT_BYTES < self.silent;
+            }
             at = next;
+        }
+        if self.is_garbage {
+            self.heard.get_or_insert(Heard::Garbage);
         }
     }
 
-    /// What is known by now.
-    pub(super) fn heard(&self) -> Heard {
-        if self.is_garbage {
-            Heard::Garbage
-        } else if self.is_error {
-            Heard::Error
-        } else if self.stage == Stage::After || 0 < self.members && self.stage == Stage::Value || 1 < self.members {
-            Heard::Answer
-        } else {
-            Heard::Nothing
-        }
+    /// What it is, if that is known by now.
+    pub(super) fn heard(&self) -> Option<Heard> {
+        self.heard
     }
 
     /// Whether its last brace has come.
@@ -155,14 +154,15 @@ impl Scanner {
             (b'"', Stage::Key) => {
                 self.text = Text::Inside;
                 self.key = Key::default();
-                self.members = self.members.saturating_add(1);
             }
             (b':', Stage::Key) => self.stage = Stage::Colon,
             (b'}', Stage::Key) => self.close(),
             (_, Stage::Before | Stage::Key | Stage::After) => self.is_garbage = true,
             (first, Stage::Colon) => {
                 self.stage = Stage::Value;
-                self.is_error = self.members == 1 && self.key.is(b"error") && first != b'n';
+                let is_error = self.key.is(b"error") && first != b'n';
+                self.heard
+                    .get_or_insert(if is_error { Heard::Error } else { Heard::Answer });
                 self.usage_lost |= self.key.is(b"usage") && !self.usage.is_empty();
                 self.inside(first);
             }
@@ -186,6 +186,7 @@ impl Scanner {
         self.depth -= 1;
         if self.depth == 0 {
             self.stage = Stage::After;
+            self.heard.get_or_insert(Heard::Answer);
         }
     }
 
@@ -239,21 +240,22 @@ mod tests {
     #[test]
     fn what_it_is_is_known_early() {
         let cases = [
-            ("", Heard::Nothing),
-            ("  {", Heard::Nothing),
-            ("{\"id\"", Heard::Nothing),
-            ("{\"id\": ", Heard::Nothing),
-            ("{\"id\": \"", Heard::Answer),
-            ("{}", Heard::Answer),
-            ("{\"error\": ", Heard::Nothing),
-            ("{\"error\": {", Heard::Error),
-            ("{\"error\": null", Heard::Answer),
-            ("{\"errors\": {", Heard::Answer),
-            ("{\"id\":1,\"error\":{}}", Heard::Answer),
-            ("<html>", Heard::Garbage),
-            ("[1]", Heard::Garbage),
-            ("{7", Heard::Garbage),
-            ("{} x", Heard::Garbage),
+            ("", None),
+            ("  {", None),
+            ("{\"id\"", None),
+            ("{\"id\": ", None),
+            ("{\"id\": \"", Some(Heard::Answer)),
+            ("{}", Some(Heard::Answer)),
+            ("{\"error\": ", None),
+            ("{\"error\": {", Some(Heard::Error)),
+            ("{\"error\": null", Some(Heard::Answer)),
+            ("{\"errors\": {", Some(Heard::Answer)),
+            ("{\"id\":1,\"error\":{}}", Some(Heard::Answer)),
+            ("<html>", Some(Heard::Garbage)),
+            ("[1]", Some(Heard::Garbage)),
+            ("{7", Some(Heard::Garbage)),
+            ("{} x", Some(Heard::Answer)),
+            ("{\"id\":1 }]", Some(Heard::Answer)),
         ];
         for (text, heard) in cases {
             assert_eq!(scan(&[text.as_bytes()]).heard(), heard, "{text}");

@@ -30,7 +30,7 @@ use bytes::Bytes;
 use tollgate_core::policy::{Adjustment, Needs, Operation, Parameters};
 use tollgate_core::usage::Estimate;
 
-pub use self::estimate::Estimator;
+pub use self::estimate::{Estimator, NoTokenizer};
 pub use self::id::{REQUEST_ID, request_id};
 pub use self::invalid::{Flaw, Invalid};
 
@@ -79,7 +79,7 @@ impl Reading {
     pub fn of(operation: Operation, body: &Bytes, estimator: &Estimator) -> Result<Reading, Invalid> {
         let found = Found::of(text(body)?)?;
         let (model, model_at) = found.model()?;
-        let (contents, input) = found.prompt(operation, estimator)?;
+        let (contents, input) = found.prompt(operation, *estimator)?;
         let (stream, usage, sampling) = match operation {
             Operation::Chat | Operation::Completions => {
                 (found.flag(Key::Stream)?, found.usage_option()?, found.sampling()?)

@@ -21,13 +21,13 @@ pub(super) struct Contents {
     pub(super) media_bytes: u64,
     /// Whether there are pictures.
     pub(super) vision: bool,
-    /// Tokens of the texts, if they were counted.
+    /// Tokens of the texts, and of what is around messages.
     pub(super) text_tokens: u64,
 }
 
 impl Contents {
     /// What `messages` holds, the text of an array of objects.
-    pub(super) fn of_messages(messages: &str, estimator: &Estimator) -> serde_json::Result<Contents> {
+    pub(super) fn of_messages(messages: &str, estimator: Estimator) -> serde_json::Result<Contents> {
         let mut walk = Walk::new(estimator);
         let mut json = serde_json::Deserializer::from_str(messages);
         json.deserialize_seq(Messages(&mut walk))?;
@@ -35,7 +35,7 @@ impl Contents {
     }
 
     /// What `prompt` holds: the text of a string, or of an array of strings, of tokens, or of arrays of tokens.
-    pub(super) fn of_prompt(prompt: &str, estimator: &Estimator) -> serde_json::Result<Contents> {
+    pub(super) fn of_prompt(prompt: &str, estimator: Estimator) -> serde_json::Result<Contents> {
         let mut walk = Walk::new(estimator);
         let mut json = serde_json::Deserializer::from_str(prompt);
         json.deserialize_any(Prompts {
@@ -46,21 +46,25 @@ impl Contents {
     }
 }
 
-struct Walk<'e> {
-    estimator: &'e Estimator,
+struct Walk {
+    estimator: Estimator,
     contents: Contents,
+    /// Bytes of texts so far.
+    text_bytes: u64,
 }
 
-impl<'e> Walk<'e> {
-    fn new(estimator: &'e Estimator) -> Walk<'e> {
+impl Walk {
+    fn new(estimator: Estimator) -> Walk {
         Walk {
             estimator,
             contents: Contents::default(),
+            text_bytes: 0,
         }
     }
 
     fn text(&mut self, text: &str) {
-        self.contents.text_tokens += self.estimator.tokens(text);
+        self.contents.text_tokens += self.estimator.tokens(text, self.text_bytes);
+        self.text_bytes += text.len() as u64;
     }
 
     fn media(&mut self, bytes: usize) {
@@ -72,7 +76,7 @@ impl<'e> Walk<'e> {
 /// A visitor that is handed on to the values inside.
 macro_rules! seed {
     ($name:ident, $how:ident) => {
-        impl<'de> DeserializeSeed<'de> for $name<'_, '_> {
+        impl<'de> DeserializeSeed<'de> for $name<'_> {
             type Value = <Self as Visitor<'de>>::Value;
 
             fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
@@ -108,9 +112,9 @@ macro_rules! scalars {
 }
 
 /// The array of a chat.
-struct Messages<'w, 'e>(&'w mut Walk<'e>);
+struct Messages<'w>(&'w mut Walk);
 
-impl<'de> Visitor<'de> for Messages<'_, '_> {
+impl<'de> Visitor<'de> for Messages<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,17 +124,21 @@ impl<'de> Visitor<'de> for Messages<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while seq.next_element_seed(Message(self.0))?.is_some() {
             self.0.contents.elements += 1;
+            self.0.contents.text_tokens += MESSAGE_TOKENS;
         }
         Ok(())
     }
 }
 
+/// Tokens around a message: its role, and the marks where it begins and ends.
+const MESSAGE_TOKENS: u64 = 4;
+
 /// One message: its content is looked at, and tool calls that an assistant made are text as well.
-struct Message<'w, 'e>(&'w mut Walk<'e>);
+struct Message<'w>(&'w mut Walk);
 
 seed!(Message, deserialize_map);
 
-impl<'de> Visitor<'de> for Message<'_, '_> {
+impl<'de> Visitor<'de> for Message<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,11 +159,11 @@ impl<'de> Visitor<'de> for Message<'_, '_> {
 }
 
 /// The content of a message: a text, or parts.
-struct Content<'w, 'e>(&'w mut Walk<'e>);
+struct Content<'w>(&'w mut Walk);
 
 seed!(Content, deserialize_any);
 
-impl<'de> Visitor<'de> for Content<'_, '_> {
+impl<'de> Visitor<'de> for Content<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,11 +188,11 @@ impl<'de> Visitor<'de> for Content<'_, '_> {
 }
 
 /// One part of a content: a text, a picture, a recording, a file.
-struct Part<'w, 'e>(&'w mut Walk<'e>);
+struct Part<'w>(&'w mut Walk);
 
 seed!(Part, deserialize_any);
 
-impl<'de> Visitor<'de> for Part<'_, '_> {
+impl<'de> Visitor<'de> for Part<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -227,11 +235,11 @@ impl<'de> Visitor<'de> for Part<'_, '_> {
 }
 
 /// What a part says beside its type and text: an address, or an object with one.
-struct Within<'w, 'e>(&'w mut Walk<'e>);
+struct Within<'w>(&'w mut Walk);
 
 seed!(Within, deserialize_any);
 
-impl<'de> Visitor<'de> for Within<'_, '_> {
+impl<'de> Visitor<'de> for Within<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -264,15 +272,15 @@ impl<'de> Visitor<'de> for Within<'_, '_> {
 }
 
 /// A text that may be a medium; whatever else it is, it is skipped.
-struct Address<'w, 'e> {
-    walk: &'w mut Walk<'e>,
+struct Address<'w> {
+    walk: &'w mut Walk,
     /// Its key says so: recordings come in base64 without `data:` before it.
     is_media: bool,
 }
 
 seed!(Address, deserialize_any);
 
-impl<'de> Visitor<'de> for Address<'_, '_> {
+impl<'de> Visitor<'de> for Address<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -299,14 +307,14 @@ impl<'de> Visitor<'de> for Address<'_, '_> {
 }
 
 /// A prompt, or the elements of a batch.
-struct Prompts<'w, 'e> {
-    walk: &'w mut Walk<'e>,
+struct Prompts<'w> {
+    walk: &'w mut Walk,
     is_top: bool,
 }
 
 seed!(Prompts, deserialize_any);
 
-impl<'de> Visitor<'de> for Prompts<'_, '_> {
+impl<'de> Visitor<'de> for Prompts<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

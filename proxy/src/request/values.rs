@@ -111,7 +111,7 @@ impl Found<'_> {
     }
 
     /// What the prompt holds, and its tokens with all that is shown to the model beside it.
-    pub(super) fn prompt(&self, operation: Operation, estimator: &Estimator) -> Result<(Contents, u32), Invalid> {
+    pub(super) fn prompt(&self, operation: Operation, estimator: Estimator) -> Result<(Contents, u32), Invalid> {
         let (key, what) = match operation {
             Operation::Chat => (Key::Messages, "an array of messages that is not empty"),
             Operation::Completions => (Key::Prompt, "a text, or an array of texts or tokens that is not empty"),

@@ -2,7 +2,8 @@
 
 use crate::figure::scale;
 use crate::figure::scale::{percent, plain};
-use crate::result::{StrategySummary, Summary};
+use crate::result::Summary;
+use crate::table::{self, Better, Cell, Standing};
 
 /// What the faults cost and how fast each strategy recovered; without faults, who met the targets most often.
 #[must_use]
@@ -19,29 +20,87 @@ pub fn headline(summary: &Summary) -> String {
 
 fn cost(summary: &Summary) -> String {
     let what = faults(summary);
-    let lost: Vec<(f64, &StrategySummary)> = summary
-        .strategies
-        .iter()
-        .filter(|strategy| !strategy.faults.is_empty())
-        .map(|strategy| {
-            (
-                strategy.faults.iter().map(|fault| fault.failed + fault.refused).sum(),
-                strategy,
-            )
-        })
-        .collect();
-    let least = lost.iter().min_by(|a, b| a.0.total_cmp(&b.0));
-    let most = lost.iter().max_by(|a, b| a.0.total_cmp(&b.0));
-    match (least, most) {
-        (Some(least), Some(most)) if least.0 < most.0 => format!(
-            "{what} cost {} under “{}” and {} under “{}”.",
-            requests(least.0),
-            least.1.name,
-            plain(most.0),
-            most.1.name
+    let lost = Ranking::of(summary, "lost in faults");
+    match lost {
+        Ranking::Alike(all) if 0.0 < all => format!("{what} cost {}.", requests(all)),
+        Ranking::Unknown | Ranking::Alike(_) => format!("{what} cost no request."),
+        Ranking::Level { best, worst } => format!(
+            "{what} cost {} to {}, under no strategy clearly fewer.",
+            plain(best),
+            requests(worst)
         ),
-        (Some(only), _) if only.0 > 0.0 => format!("{what} cost {}.", requests(only.0)),
-        (_, _) => format!("{what} cost no request."),
+        Ranking::Apart { best, level, worst } => format!(
+            "{what} cost {} under “{}”{} and {} under “{}”.",
+            requests(best.0),
+            best.1,
+            others(level),
+            plain(worst.0),
+            worst.1
+        ),
+    }
+}
+
+/// How the strategies stand in one figure, as far as the table tells them apart.
+enum Ranking<'a> {
+    /// No strategy has it.
+    Unknown,
+    /// There is one value only, as people read it.
+    Alike(f64),
+    /// None is told apart from the best.
+    Level { best: f64, worst: f64 },
+    /// The best, how many are not told apart from it, and the worst, which is.
+    Apart {
+        best: (f64, &'a str),
+        level: usize,
+        worst: (f64, &'a str),
+    },
+}
+
+impl<'a> Ranking<'a> {
+    fn of(summary: &'a Summary, figure: &str) -> Ranking<'a> {
+        let rows = table::compare(summary);
+        let Some(row) = rows.iter().find(|row| row.figure == figure) else {
+            return Ranking::Unknown;
+        };
+        let named = row.cells.iter().zip(&summary.strategies);
+        let known: Vec<(f64, &Cell, &str)> = named
+            .filter_map(|(cell, strategy)| Some((cell.value()?, cell, strategy.name.as_str())))
+            .collect();
+        let worth = |value: f64| match row.better {
+            Better::Lower => -value,
+            Better::Higher => value,
+        };
+        let best = known.iter().find(|(_, cell, _)| cell.standing == Standing::Best);
+        let worst = known.iter().reduce(|a, b| if worth(b.0) < worth(a.0) { b } else { a });
+        let (Some(best), Some(worst)) = (best, worst) else {
+            return known.first().map_or(Ranking::Unknown, |first| Ranking::Alike(first.0));
+        };
+        if best.1.text == worst.1.text {
+            return Ranking::Alike(best.0);
+        }
+        match worst.1.standing {
+            Standing::Behind => Ranking::Apart {
+                best: (best.0, best.2),
+                level: known
+                    .iter()
+                    .filter(|(_, cell, _)| cell.standing == Standing::Level)
+                    .count(),
+                worst: (worst.0, worst.2),
+            },
+            Standing::Best | Standing::Level => Ranking::Level {
+                best: best.0,
+                worst: worst.0,
+            },
+        }
+    }
+}
+
+/// How many others the table does not tell apart from the best.
+fn others(level: usize) -> String {
+    match level {
+        0 => String::new(),
+        1 => " (1 other is not told apart from it)".to_owned(),
+        more => format!(" ({more} others are not told apart from it)"),
     }
 }
 
@@ -127,25 +186,25 @@ fn recovery(summary: &Summary) -> String {
 }
 
 fn attainment(summary: &Summary) -> String {
-    let mut known: Vec<(f64, &str)> = summary
-        .strategies
-        .iter()
-        .filter_map(|strategy| {
-            strategy
-                .attainment
-                .map(|attainment| (attainment, strategy.name.as_str()))
-        })
-        .collect();
-    known.sort_by(|a, b| b.0.total_cmp(&a.0));
-    match known.as_slice() {
-        [] => "No targets were set, so none can be met: compare latencies and refusals below.".to_owned(),
-        [(only, name)] => format!("“{name}” met all targets for {} of calls.", percent(*only)),
-        [(best, name), .., (worst, last)] if worst < best => format!(
-            "“{name}” met all targets for {} of calls, “{last}” for {}.",
-            percent(*best),
-            percent(*worst)
+    match Ranking::of(summary, "attainment") {
+        Ranking::Unknown => "No targets were set, so none can be met: compare latencies and refusals below.".to_owned(),
+        Ranking::Alike(all) => match summary.strategies.as_slice() {
+            [only] => format!("“{}” met all targets for {} of calls.", only.name, percent(all)),
+            _ => format!("Every strategy met all targets for {} of calls.", percent(all)),
+        },
+        Ranking::Level { best, worst } => format!(
+            "No strategy is told apart from the best: all targets were met for {} to {} of calls.",
+            percent(worst),
+            percent(best)
         ),
-        [(all, _), ..] => format!("Every strategy met all targets for {} of calls.", percent(*all)),
+        Ranking::Apart { best, level, worst } => format!(
+            "“{}” met all targets for {} of calls{}, “{}” for {}.",
+            best.1,
+            percent(best.0),
+            others(level),
+            worst.1,
+            percent(worst.0)
+        ),
     }
 }
 

@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::{
     Cause, EndpointSeriesRow, Metric, NamedHistogram, PercentileTable, ReadError, ResultSet, SeriesRow, Summary,
     TenantRow,
@@ -15,11 +17,21 @@ pub(super) fn read(dir: &Path) -> Result<ResultSet, ReadError> {
     let Some(text) = text_of(&path)? else {
         return Err(ReadError::NotAResultSet { dir: dir.to_owned() });
     };
-    let summary: Summary = serde_json::from_str(&text).map_err(|error| ReadError::Malformed {
-        path,
+    let malformed = |error: &serde_json::Error| ReadError::Malformed {
+        path: path.clone(),
         line: Some(error.line() as u64),
         cause: error.to_string(),
-    })?;
+    };
+    let summary: Summary = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
+    let found: Value = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
+    let expected = serde_json::to_value(&summary).map_err(|error| malformed(&error))?;
+    if let Some(key) = missing(&expected, &found, "") {
+        return Err(ReadError::Malformed {
+            path,
+            line: None,
+            cause: format!("`{key}` is missing"),
+        });
+    }
 
     let mut set = ResultSet {
         summary,
@@ -103,6 +115,25 @@ fn series_row(row: &Row<'_>) -> Result<SeriesRow, ReadError> {
         e2e_p50: row.maybe("e2e_p50")?,
         e2e_p99: row.maybe("e2e_p99")?,
     })
+}
+
+/// The first key of `expected`, by its path, that `found` lacks: what is not said is not nothing.
+fn missing(expected: &Value, found: &Value, path: &str) -> Option<String> {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => expected.iter().find_map(|(key, expected)| {
+            let dot = if path.is_empty() { "" } else { "." };
+            let path = format!("{path}{dot}{key}");
+            match found.get(key) {
+                Some(found) => missing(expected, found, &path),
+                None => Some(path),
+            }
+        }),
+        (Value::Array(expected), Value::Array(found)) => {
+            let mut pairs = expected.iter().zip(found).enumerate();
+            pairs.find_map(|(at, (expected, found))| missing(expected, found, &format!("{path}[{at}]")))
+        }
+        (_, _) => None,
+    }
 }
 
 /// The text of a file, `None` if there is no such file.

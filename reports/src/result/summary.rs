@@ -40,7 +40,7 @@ pub struct Summary {
     pub warmup_seconds: f64,
     /// The trace that was replayed, by name.
     pub trace: Option<String>,
-    /// What a reader must know beside the numbers, such as "stopped by Ctrl-C after 3 of 5 replications".
+    /// What a reader must know beside the numbers, such as "stopped after 3 of 5 replications".
     pub notes: Vec<String>,
     /// One entry a strategy, in the order of the scenario.
     pub strategies: Vec<StrategySummary>,

@@ -1,6 +1,6 @@
 //! The comparison as plain text for a terminal.
 
-use super::{Comparison, Standing, compare};
+use super::{Comparison, Standing, compare, is_held_back};
 use crate::result::Summary;
 
 /// The comparison as plain text no wider than `width` columns (but never too narrow for one figure): one line a
@@ -81,9 +81,20 @@ pub fn text(summary: &Summary, width: usize) -> String {
             text.push_str("   ~ not told apart from the best");
         }
         text.push_str("\nlatencies: completed requests only\n");
+        if is_held_back(summary) {
+            let [what, why] = HELD_BACK;
+            let is_one_line = columns_of(what) + columns_of(why) < width;
+            text.extend([what, if is_one_line { " " } else { "\n" }, why, "\n"]);
+        }
     }
     text
 }
+
+/// Why a lower cost has no star, in lines for the narrowest terminal.
+const HELD_BACK: [&str; 2] = [
+    "latencies, amplification, cost, wasted:",
+    "no star with a clearly lower attainment",
+];
 
 fn end_line(text: &mut String) {
     text.truncate(text.trim_end_matches(' ').len());

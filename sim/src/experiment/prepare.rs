@@ -96,9 +96,7 @@ fn lasts(scenario: &Scenario, workload: &Workload) -> Option<Nanos> {
     let (Some(trace), ArrivalSpec::Trace(spec)) = (workload.trace(), &scenario.workload.arrivals) else {
         return Some(duration);
     };
-    // The last call still belongs to it, however the division rounds.
-    let end = Nanos::from_secs_f64(trace.duration().as_secs_f64() / spec.speedup) + Nanos::from_nanos(1);
-    Some(duration.min(end))
+    Some(duration.min(spec.played(trace.duration())))
 }
 
 /// All strategies leave out the same beginning, so that they are compared on the same requests.

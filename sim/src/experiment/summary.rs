@@ -101,10 +101,7 @@ impl<'a> Run<'a> {
     }
 
     fn summary(&self) -> StrategySummary {
-        let seconds = |record: &Record<Quiet>| (record.horizon - self.plan.warmup).as_secs_f64();
-        let rate = |count: fn(&Record<Quiet>) -> u64| {
-            self.mean(|record| (0.0 < seconds(record)).then(|| float(count(record)) / seconds(record)))
-        };
+        let rate = |count: fn(&Record<Quiet>) -> u64| self.mean(|record| self.per_second(record, count(record)));
         StrategySummary {
             name: self.name.to_owned(),
             policy_hash: self.plan.policy.hash.to_string(),
@@ -127,6 +124,12 @@ impl<'a> Run<'a> {
             endpoints: self.endpoints(),
             faults: self.faults(),
         }
+    }
+
+    /// `count` over the time that is counted.
+    fn per_second(&self, record: &Record<Quiet>, count: u64) -> Option<f64> {
+        let seconds = (record.horizon - self.plan.warmup).as_secs_f64();
+        (0.0 < seconds).then(|| float(count) / seconds)
     }
 
     fn requests_counted(&self) -> RequestCounts {
@@ -192,6 +195,11 @@ impl<'a> Run<'a> {
         add("requests.completed", &|record| Some(float(record.counts.completed)));
         add("requests.failed", &|record| Some(float(record.counts.failed)));
         add("cost_usd", &|record| record.cost);
+        add("goodput", &|record| self.per_second(record, record.attained));
+        add("fairness", &fairness);
+        add("wasted_tokens", &|record| Some(float(record.wasted_tokens)));
+        add("no_answer", &no_answer);
+        add("lost_in_faults", &lost_in_faults);
         intervals
     }
 
@@ -446,6 +454,17 @@ impl<'a> Run<'a> {
 
 fn attainment(record: &Record<Quiet>) -> Option<f64> {
     share(record.attained, record.calls)
+}
+
+fn no_answer(record: &Record<Quiet>) -> Option<f64> {
+    let counts = &record.counts;
+    let refused: u64 = counts.refused.iter().sum();
+    share(counts.failed + counts.abandoned + refused, counts.offered)
+}
+
+fn lost_in_faults(record: &Record<Quiet>) -> Option<f64> {
+    let lost = record.faults.iter().map(|fault| fault.failed + fault.refused).sum();
+    (!record.faults.is_empty()).then(|| float(lost))
 }
 
 /// Busy share of the backend's servers; none if there is no bound to them.

@@ -1,13 +1,12 @@
 //! What a trace holds: rate, burstiness, lengths, tenants.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
-use tollgate_core::math::sqrt;
-use tollgate_core::time::Nanos;
 
-use super::Trace;
-use super::fit::{count_of, gamma_shape, mean, spearman, weibull_shape};
+use super::survey::Survey;
+use super::{ReadOptions, Trace, TraceCause, TraceError, TraceReader};
 
 /// What a trace holds. A figure that is not defined is none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -77,143 +76,39 @@ pub struct Lengths {
     pub max: u32,
 }
 
-const WINDOWS: [u32; 4] = [1, 10, 60, 300];
-const FEWEST_WINDOWS: usize = 5;
-const SAMPLE: usize = 1_000_000;
-
 impl Trace {
     /// What it holds.
     #[must_use]
     pub fn describe(&self) -> Description {
-        let first = self.row(0).map_or(Nanos::ZERO, |row| row.time);
-        let duration = self.duration() - first;
-        let duration_seconds = duration.as_secs_f64();
-        let rate = (0.0 < duration_seconds).then(|| count_of(self.len()) / duration_seconds);
-        let stride = self.len() / SAMPLE + 1;
-        let pairs: Vec<(u32, u32)> = self
-            .rows()
-            .step_by(stride)
-            .filter_map(|row| Some((row.prompt?.get(), row.output?.get())))
-            .collect();
-        let (gap_cv, gap_shapes) = self.gaps(stride);
-        let counts = self.calls_by_tenant();
-        Description {
-            calls: self.len(),
-            duration_seconds,
-            rate,
-            windows: WINDOWS.iter().map(|seconds| self.burstiness(first, *seconds)).collect(),
-            gap_cv,
-            gap_shapes,
-            prompt: lengths(
-                self.rows()
-                    .filter_map(|row| row.prompt)
-                    .map(std::num::NonZeroU32::get)
-                    .collect(),
-            ),
-            output: lengths(
-                self.rows()
-                    .filter_map(|row| row.output)
-                    .map(std::num::NonZeroU32::get)
-                    .collect(),
-            ),
-            prompt_output_spearman: spearman(&pairs),
-            tenants: counts.len(),
-            top_tenant_share: counts.first().map(|most| count_of(*most) / count_of(self.len())),
-            tenants_for_90_percent: for_90_percent(&counts),
-            models: self.models().len(),
-        }
-    }
-
-    fn gaps(&self, stride: usize) -> (Option<f64>, Shapes) {
-        let times = || self.rows().map(|row| row.time);
-        let gaps = || {
-            times()
-                .zip(times().skip(1))
-                .map(|(before, after)| (after - before).as_secs_f64())
-        };
-        let n = count_of(self.len().saturating_sub(1));
-        let mean = gaps().sum::<f64>() / n;
-        let variance = gaps().map(|gap| (gap - mean) * (gap - mean)).sum::<f64>() / n;
-        let cv = (0.0 < mean).then(|| sqrt(variance) / mean);
-        let sample: Vec<f64> = gaps().step_by(stride).filter(|gap| 0.0 < *gap).collect();
-        (
-            cv,
-            Shapes {
-                gamma: gamma_shape(&sample),
-                weibull: weibull_shape(&sample),
-            },
-        )
-    }
-
-    fn burstiness(&self, first: Nanos, seconds: u32) -> Burstiness {
-        let length = u64::from(seconds) * 1_000_000_000;
-        let whole = (self.duration() - first).as_nanos() / length;
-        // Sums of counts and of their squares, so that a sparse year needs no array of its windows.
-        let (mut calls, mut squares, mut peak) = (0.0, 0.0, 0.0_f64);
-        let (mut window, mut inside) = (0, 0_u32);
-        for row in self.rows() {
-            let at = (row.time - first).as_nanos() / length;
-            if at != window {
-                let count = f64::from(inside);
-                calls += count;
-                squares += count * count;
-                peak = peak.max(count);
-                window = at;
-                inside = 0;
-            }
-            if whole <= at {
-                break;
-            }
-            inside += 1;
-        }
-        let windows = crate::workload::arrivals::count(whole);
-        let mean = calls / windows;
-        let variance = squares / windows - mean * mean;
-        let is_enough = FEWEST_WINDOWS <= usize::try_from(whole).unwrap_or(usize::MAX);
-        Burstiness {
-            seconds,
-            peak_over_mean: (whole != 0).then(|| peak / mean),
-            dispersion: is_enough.then(|| variance / mean),
-        }
-    }
-
-    /// Calls of each tenant, the busiest first.
-    fn calls_by_tenant(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.tenants().len()];
-        for tenant in self.rows().filter_map(|row| row.tenant) {
-            if let Some(count) = usize::try_from(tenant).ok().and_then(|index| counts.get_mut(index)) {
-                *count += 1;
-            }
-        }
-        counts.sort_unstable_by(|a, b| b.cmp(a));
-        counts
+        let mut survey = Survey::default();
+        self.rows().for_each(|row| survey.add(&row));
+        survey.finish(self.tenants().len(), self.models().len())
     }
 }
 
-fn for_90_percent(counts: &[usize]) -> Option<usize> {
-    let all: usize = counts.iter().sum();
-    let mut sum = 0;
-    counts
-        .iter()
-        .position(|count| {
-            sum += count;
-            all * 9 <= sum * 10
-        })
-        .map(|index| index + 1)
-}
-
-fn lengths(mut values: Vec<u32>) -> Option<Lengths> {
-    let mean = mean(values.iter().map(|value| f64::from(*value)))?;
-    values.sort_unstable();
-    let at = |percent: usize| values[(values.len() * percent).div_ceil(100) - 1];
-    Some(Lengths {
-        mean,
-        p50: at(50),
-        p90: at(90),
-        p95: at(95),
-        p99: at(99),
-        max: at(100),
-    })
+/// What `file` holds and what was left out of it, in one pass and in memory that does not grow with its calls: a table of
+/// rates may stand for hundreds of millions.
+///
+/// Only rows that are to be put in order are held all, as [`Trace::load`] does.
+///
+/// # Errors
+///
+/// The first thing in the file that cannot be used; rows out of order unless [`ReadOptions::sort`] is set.
+pub fn describe(file: &Path, options: &ReadOptions) -> Result<(Description, Vec<String>), TraceError> {
+    let mut reader = TraceReader::open(file, options)?;
+    if options.sort || reader.format().is_out_of_order() {
+        let trace = Trace::load(file, options)?;
+        return Ok((trace.describe(), trace.notes().to_vec()));
+    }
+    let mut survey = Survey::default();
+    for row in &mut reader {
+        survey.add(&row?);
+    }
+    if survey.is_empty() {
+        return Err(TraceError::of_file(file, TraceCause::NoRows));
+    }
+    let description = survey.finish(reader.tenants().len(), reader.models().len());
+    Ok((description, reader.notes()))
 }
 
 impl Description {

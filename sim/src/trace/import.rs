@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -90,9 +91,11 @@ fn stream(
 struct Part(PathBuf);
 
 impl Part {
+    /// Its own name is short, so that `to` may have the longest one that there can be.
     fn beside(to: &Path) -> Part {
-        let mut name = to.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
+        let mut hasher = DefaultHasher::new();
+        to.file_name().hash(&mut hasher);
+        let name = format!(".{:016x}.{}.part", hasher.finish(), std::process::id());
         Part(to.with_file_name(name))
     }
 }

@@ -58,7 +58,8 @@ fn in_order(file: &Path, mut reader: TraceReader, progress: &mut dyn FnMut(Progr
         trace.push(&row?);
         step(file, &reader, &mut trace, progress)?;
     }
-    finish(file, reader, trace)
+    let is_cut = reader.is_cut();
+    finish(file, reader, trace, is_cut)
 }
 
 fn sorted(
@@ -84,10 +85,8 @@ fn sorted(
     let shift = since(earliest, i64::MIN).expect("nothing is before the least");
     trace.shift_back(shift);
     trace.sort();
-    if let Some(until) = options.until {
-        trace.truncate(until);
-    }
-    finish(file, reader, trace)
+    let is_cut = options.until.is_some_and(|until| trace.truncate(until));
+    finish(file, reader, trace, is_cut)
 }
 
 fn step(
@@ -129,13 +128,13 @@ fn reserve(trace: &mut Trace, now: Progress) {
     }
 }
 
-fn finish(file: &Path, reader: TraceReader, trace: Trace) -> Result<Trace, TraceError> {
+fn finish(file: &Path, reader: TraceReader, trace: Trace, is_cut: bool) -> Result<Trace, TraceError> {
     if trace.is_empty() {
         return Err(TraceError::of_file(file, TraceCause::NoRows));
     }
     let notes = reader.notes();
     let (tenants, models) = reader.into_names();
-    Ok(trace.finish(tenants, models, notes))
+    Ok(trace.finish(tenants, models, notes, is_cut))
 }
 
 fn widened(count: usize) -> u64 {

@@ -27,10 +27,11 @@ mod packed;
 mod reader;
 mod row;
 mod source;
+mod survey;
 #[cfg(test)]
 mod tests;
 
-pub use describe::{Burstiness, Description, Lengths, Shapes};
+pub use describe::{Burstiness, Description, Lengths, Shapes, describe};
 pub use error::{TraceCause, TraceError};
 pub use format::{Columns, Format};
 pub use import::{Imported, import};

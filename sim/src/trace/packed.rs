@@ -19,6 +19,7 @@ pub struct Trace {
     rows: Vec<Packed>,
     tenants: Vec<String>,
     models: Vec<String>,
+    is_cut: bool,
     notes: Vec<String>,
 }
 
@@ -104,20 +105,35 @@ impl Trace {
         }
     }
 
-    /// Leaves out the rows from `until` on.
-    pub(crate) fn truncate(&mut self, until: Nanos) {
+    /// Leaves out the rows from `until` on; whether there are any.
+    pub(crate) fn truncate(&mut self, until: Nanos) -> bool {
         let kept = self.rows.partition_point(|packed| packed.time < until.as_nanos());
+        let is_cut = kept < self.rows.len();
         self.rows.truncate(kept);
+        is_cut
     }
 
-    pub(crate) fn finish(mut self, tenants: Vec<String>, models: Vec<String>, notes: Vec<String>) -> Trace {
+    pub(crate) fn finish(
+        mut self,
+        tenants: Vec<String>,
+        models: Vec<String>,
+        notes: Vec<String>,
+        is_cut: bool,
+    ) -> Trace {
         self.rows.shrink_to_fit();
         Trace {
             tenants,
             models,
+            is_cut,
             notes,
             ..self
         }
+    }
+
+    /// Whether the file goes on after the last row, from [`ReadOptions::until`](super::ReadOptions::until) on.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The number of calls.

@@ -43,6 +43,8 @@ pub struct TraceReader {
     before: Option<(i64, u64)>,
     origin: Option<i64>,
     until: Option<Nanos>,
+    /// Whether a row was left out for that.
+    is_cut: bool,
     state: State,
 }
 
@@ -91,6 +93,7 @@ impl TraceReader {
             before: None,
             origin: None,
             until: options.until,
+            is_cut: false,
             state: State::Reading,
         };
         if reader.format == Format::Mooncake {
@@ -129,6 +132,11 @@ impl TraceReader {
 
     pub(crate) const fn is_from_first(&self) -> bool {
         self.source.is_from_first()
+    }
+
+    /// Whether a row was read that comes after the last one wanted.
+    pub(crate) const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// What a reader should know of what was left out so far.
@@ -286,6 +294,7 @@ impl Iterator for TraceReader {
             return next;
         }
         self.state = State::Done;
+        self.is_cut = matches!(next, Some(Ok(_)));
         next.filter(Result::is_err)
     }
 }

@@ -43,7 +43,7 @@ fn replayed(rows: &[TraceRow], tenants: &[&str], spec: WorkloadSpec) -> Workload
         format: Format::Auto,
         speedup: 2.0,
     });
-    let trace = Arc::new(trace.finish(tenants, vec!["gpt".to_owned()], Vec::new()));
+    let trace = Arc::new(trace.finish(tenants, vec!["gpt".to_owned()], Vec::new(), false));
     Workload::with_trace(WorkloadSpec { arrivals, ..spec }, trace).expect("possible")
 }
 

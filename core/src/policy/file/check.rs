@@ -17,11 +17,9 @@ pub(super) fn policy(raw: raw::Policy, report: &Report) -> Policy {
     tenants(&raw, report);
     applicable(&raw.limits, report);
     shadowed(&raw.routes, report);
-    if !report.has_errors() {
-        unused(&raw, report);
-    }
     bursts(&raw, report);
 
+    let places: Vec<Span> = raw.pools.iter().map(|pool| pool.name).collect();
     let mut policy = Policy::default();
     policy.tenants.push(Tenant::default());
     policy.tenants.extend(raw.tenants.into_iter().map(|raw| raw.checked));
@@ -30,6 +28,9 @@ pub(super) fn policy(raw: raw::Policy, report: &Report) -> Policy {
     pools(&mut policy, raw.pools, report);
     for raw in raw.routes {
         route(&mut policy, raw, report);
+    }
+    if !report.has_errors() {
+        unused(&policy, &places, report);
     }
     policy
 }
@@ -156,12 +157,12 @@ fn covers(earlier: &Match, later: &Match) -> bool {
 }
 
 /// Every pool is somebody's. Not asked of a file with errors: the pool may be meant by a name that was misspelled.
-fn unused(raw: &raw::Policy, report: &Report) {
-    for pool in raw.pools.iter().filter(|pool| !pool.checked.name.is_empty()) {
-        let mut named = raw.routes.iter().flat_map(|route| &route.pools);
-        if !named.any(|at| at.value == pool.checked.name) {
-            let message = format!("no route goes to pool `{}`", pool.checked.name);
-            report.warn(pool.name, message, "unused", Some("name it in the `pools` of a route"));
+fn unused(policy: &Policy, places: &[Span], report: &Report) {
+    for (at, (pool, place)) in policy.pools.iter().zip(places).enumerate() {
+        let mut named = policy.routes.iter().flat_map(|route| &route.pools);
+        if !named.any(|named| *named == PoolId::at(at)) {
+            let message = format!("no route goes to pool `{}`", pool.name);
+            report.warn(*place, message, "unused", Some("name it in the `pools` of a route"));
         }
     }
 }

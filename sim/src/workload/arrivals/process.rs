@@ -121,7 +121,7 @@ impl Arrivals {
             Process::Diurnal(diurnal) => diurnal.next(&mut rng),
             Process::Replay { trace, speedup } => {
                 let row = trace.row(usize::try_from(number).ok()?)?;
-                Some(Instant::EPOCH + sped_up(row.time, *speedup))
+                Some(Instant::EPOCH + played(row.time, *speedup))
             }
         }?;
         self.number += 1;
@@ -134,8 +134,8 @@ fn renewal(gaps: Result<Distribution, OutOfRange>) -> Process {
     Process::Renewal(Box::new(Renewal::new(gaps)))
 }
 
-/// `time` divided by `speedup`; untouched at 1.
-fn sped_up(time: Nanos, speedup: f64) -> Nanos {
+/// When what was recorded at `time` is replayed; untouched at a speedup of 1.
+pub(super) fn played(time: Nanos, speedup: f64) -> Nanos {
     #[expect(
         clippy::float_cmp,
         reason = "exactly 1 is the default, and keeps the recorded nanoseconds"

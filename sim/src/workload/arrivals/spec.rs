@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tollgate_core::time::Nanos;
 use tollgate_mock_llm::draw::Distribution;
 
+use super::process::played;
 use crate::trace::Format;
 use crate::workload::error::{Cause, Faults, WorkloadErrors};
 
@@ -109,6 +110,14 @@ pub struct TraceSpec {
     pub format: Format,
     /// How much faster than recorded it is replayed: 2 halves every gap.
     pub speedup: f64,
+}
+
+impl TraceSpec {
+    /// When a call is replayed that was recorded at `time`.
+    #[must_use]
+    pub fn played(&self, time: Nanos) -> Nanos {
+        played(time, self.speedup)
+    }
 }
 
 /// What is random about a schedule.
