@@ -3,19 +3,20 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args as ClapArgs, FromArgMatches, Parser, Subcommand};
+use tollgate_proxy::settings::{ROWS, Row};
 
 /// Try a gateway policy before it meets your traffic.
 ///
 /// One policy file says how requests are limited, routed, retried and failed over. tollgate runs it in virtual time
-/// against modeled providers, and is made to serve it in production by the same code.
+/// against modeled providers, and serves it in production by the same code.
 #[derive(Debug, Parser)]
 #[command(
     name = "tollgate",
     version,
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = "Begin with `tollgate simulate outage`. \
+    after_help = "Begin with `tollgate simulate outage`, or with `tollgate serve`. \
                   Exit status: 0 done; 1 it ran and failed; 2 the command line or a file is wrong, and nothing was written."
 )]
 pub(crate) struct Args {
@@ -53,6 +54,21 @@ pub(crate) enum Command {
         tollgate report target/tollgate/outage\n  \
         tollgate report before after --out before-and-after")]
     Report(Report),
+    /// Serve a policy: a reverse proxy for clients of an OpenAI-style API
+    ///
+    /// Without a policy it serves two mock backends of its own, so that it answers without any key or network.
+    ///
+    /// Every setting is a flag, an environment variable and a key of tollgate.toml, in this order of precedence; the page
+    /// docs/settings.md lists all three names. SIGTERM and Ctrl-C drain: whoever was accepted is answered, and the exit
+    /// status is 0 if nobody was cut off. A second one ends at once; SIGHUP opens the access log anew.
+    #[command(after_help = "Examples:\n  \
+        tollgate serve\n  \
+        tollgate serve policy.toml --listen 0.0.0.0:8080 --log-access access.jsonl\n  \
+        TOLLGATE_ADMIN_TOKEN=... tollgate serve policy.toml --admin 0.0.0.0:9901")]
+    Serve(Serve),
+    /// Make keys for tenants
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// List the shipped scenarios and the questions they answer, and the shipped policies
     Scenarios,
     /// Copy a shipped scenario and its policies here, to edit
@@ -216,4 +232,101 @@ pub(crate) struct Reading {
     /// Put rows that are out of order in order, instead of refusing them
     #[arg(long)]
     pub(crate) sort: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Serve {
+    /// The file with settings; also `TOLLGATE_CONFIG` [default: tollgate.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Said,
+}
+
+impl Serve {
+    /// The settings that the command line says, as often as it says them.
+    pub(crate) fn said(&self) -> Vec<(&'static str, String)> {
+        self.settings.0.clone()
+    }
+}
+
+/// What the command line says of settings, whose table is in the proxy.
+#[derive(Clone, Debug, Default)]
+struct Said(Vec<(&'static str, String)>);
+
+impl ClapArgs for Said {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(ROWS.iter().map(arg))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Said::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Said {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Said, clap::Error> {
+        let mut said = Said::default();
+        said.update_from_arg_matches(matches)?;
+        Ok(said)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for row in ROWS {
+            let values = matches.get_many::<String>(row.flag).into_iter().flatten();
+            self.0.extend(values.map(|value| (row.flag, value.clone())));
+        }
+        Ok(())
+    }
+}
+
+/// A setting as an argument: the flag or, without dashes, the place.
+fn arg(row: &Row) -> Arg {
+    let help = format!("{} [default: {}]", row.help, row.default());
+    let arg = Arg::new(row.flag)
+        .value_name(row.value)
+        .help(help)
+        .allow_hyphen_values(true);
+    let arg = match row.flag.strip_prefix("--") {
+        Some(long) => arg.long(long),
+        None => arg,
+    };
+    let arg = if row.is_list() {
+        arg.action(ArgAction::Append)
+    } else {
+        arg
+    };
+    match row.table {
+        "" => arg,
+        "tls" => arg.help_heading("Inbound TLS"),
+        "limits" => arg.help_heading("Limits of what clients may send"),
+        "upstream" => arg.help_heading("Connections to endpoints"),
+        "drain" => arg.help_heading("The end"),
+        table => arg.help_heading(if table == "log" { "Logs" } else { table }),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Print a new key once, and what the policy says of it
+    ///
+    /// The key has 256 random bits. The policy gets its SHA-256 hash, from which nobody finds the key.
+    #[command(after_help = "Example:\n  tollgate key new --tenant acme --role batch >> acme.txt")]
+    New(NewKey),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NewKey {
+    /// Whose key it is
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: String,
+    /// A word that routes and limits may match
+    #[arg(long, value_name = "WORD")]
+    pub(crate) role: Option<String>,
+    /// Where the tenant's requests come from, a word that routes and limits may match
+    #[arg(long, value_name = "WORD")]
+    pub(crate) region: Option<String>,
+    /// How urgent the tenant's requests are: low, normal or high
+    #[arg(long, value_name = "WORD")]
+    pub(crate) priority: Option<String>,
 }

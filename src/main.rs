@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::{Args, Command, TraceCommand};
+use crate::args::{Args, Command, KeyCommand, TraceCommand};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         Command::Report(args) => commands::report::run(&args),
         Command::Scenarios => commands::scenarios::run(),
         Command::New(args) => commands::new::run(&args),
+        Command::Serve(args) => commands::serve::run(&args),
+        Command::Key(KeyCommand::New(args)) => commands::key::new(&args),
         Command::Mock(args) => commands::mock::run(&args),
         Command::Trace(TraceCommand::Describe(args)) => commands::trace::describe(&args),
         Command::Trace(TraceCommand::Import(args)) => commands::trace::import(&args),

@@ -22,6 +22,7 @@ pub(crate) const SCENARIOS: &[Shipped] = shipped!("scenarios": "azure-conv", "ou
 /// Every shipped policy.
 pub(crate) const POLICIES: &[Shipped] = shipped!(
     "policies":
+    "demo",
     "failover",
     "least-in-flight",
     "p2c-breaker",

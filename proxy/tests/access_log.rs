@@ -168,7 +168,7 @@ fn a_line_says_what_is_known() {
         "policy": process.policy.hash.to_string(),
     });
     assert_eq!(first, expected);
-    assert_eq!(lines[1]["end"], "turned-away");
+    assert_eq!(lines[1]["end"], "direct");
     assert_eq!(lines[1]["e2e_ms"], 0.25);
     assert_eq!(lines[1]["tenant"], Value::Null);
     assert_eq!(lines[1]["model"].as_str().map(str::len), Some(128));

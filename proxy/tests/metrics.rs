@@ -255,7 +255,7 @@ fn what_is_shown_can_be_read() {
         v("tollgate_refusals_total", &[("route", "all"), ("cause", "too_large")]),
         2.0
     );
-    assert_eq!(v("tollgate_turned_away_total", &[("status", "other")]), 1.0);
+    assert_eq!(v("tollgate_direct_answers_total", &[("status", "other")]), 1.0);
     assert_eq!(v("tollgate_in_flight_requests", &[]), 1.0);
     assert_eq!(v("tollgate_open_connections", &[]), 1.0);
     assert_eq!(v("tollgate_e2e_seconds_count", &[("route", "all")]), 1.0);
@@ -313,6 +313,12 @@ fn what_is_shown_can_be_read() {
             let le: f64 = le[0].1.parse().expect("a number or +Inf");
             if labels == before.0 {
                 assert!(before.1 < le && before.2 <= *count, "{name} {labels:?} {le}");
+            }
+            if labels != before.0 {
+                assert!(
+                    before.0.is_empty() || before.1 == f64::INFINITY,
+                    "{name}: no last bucket"
+                );
             }
             if le == f64::INFINITY {
                 let labels: Vec<_> = labels.iter().map(|(l, v)| (l.as_str(), v.as_str())).collect();

@@ -112,6 +112,18 @@ fn find(named: &str, shipped: Option<&'static str>, wanted: &Wanted) -> Result<S
     Err(Failure::wrong(format!("{error}\n  = help: {help}")))
 }
 
+/// What the file at `path` says.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    let named = path.display().to_string();
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => read(&named, path).map(|source| source.text),
+        Ok(_) => Err(Failure::wrong(format!(
+            "`{named}` is not a file\n  = help: write what it says into a file, and name that"
+        ))),
+        Err(error) => Err(unreadable(&named, &error)),
+    }
+}
+
 fn read(named: &str, path: &Path) -> Result<Source, Failure> {
     let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
@@ -232,7 +244,15 @@ pub(crate) fn unprepared(error: &PrepareError, sources: &[(String, Source)]) -> 
         if of_this.is_empty() {
             continue;
         }
-        let text = match place(source, &of_this) {
+        let problem = |name: &str| {
+            let at = of_this.iter().find(|at| at.endpoint == name)?;
+            Some(Misplaced {
+                message: format!("no backend of the scenario is called `{name}`"),
+                label: "an endpoint without a backend",
+                help: at.help.clone().unwrap_or_else(|| "add a [[backend]]".to_owned()),
+            })
+        };
+        let text = match place(source, problem) {
             Some(problems) => problems.render(term::is_styled()),
             None => Failure::wrong(of_this[0]).message().to_owned(),
         };
@@ -243,8 +263,34 @@ pub(crate) fn unprepared(error: &PrepareError, sources: &[(String, Source)]) -> 
     Failure::Wrong(said.join("\n"))
 }
 
+/// Whether every endpoint says where it is, as it must in production.
+pub(crate) fn check_urls(source: &Source, policy: &Policy) -> Result<(), Failure> {
+    let is_nowhere = |name: &str| {
+        let mut endpoints = policy.endpoints.iter();
+        endpoints.any(|endpoint| endpoint.name == name && endpoint.url.is_none())
+    };
+    let problem = |name: &str| {
+        is_nowhere(name).then(|| Misplaced {
+            message: format!("endpoint `{name}` has no `url`, so it can be simulated and not be served"),
+            label: "an endpoint without an address",
+            help: "url = \"https://api.openai.com/v1\", say, and `api_key_env`".to_owned(),
+        })
+    };
+    match place(source, problem) {
+        Some(problems) => Err(Failure::Wrong(problems.render(term::is_styled()))),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with an endpoint that is right by itself.
+struct Misplaced {
+    message: String,
+    label: &'static str,
+    help: String,
+}
+
 /// Finds the endpoints again in the text that they were read from.
-fn place(source: &Source, unbound: &[&Unbound]) -> Option<Problems> {
+fn place(source: &Source, problem: impl Fn(&str) -> Option<Misplaced>) -> Option<Problems> {
     let read = file::read(&source.name, &source.text, |root| {
         let _known: Vec<_> = root.entries();
         for pool in root.tables("pool", policy::file::POOLS) {
@@ -252,14 +298,9 @@ fn place(source: &Source, unbound: &[&Unbound]) -> Option<Problems> {
             for endpoint in pool.tables("endpoint", policy::file::ENDPOINTS) {
                 let _known: Vec<_> = endpoint.entries();
                 let Some(name) = endpoint.value("name") else { continue };
-                let missing = unbound
-                    .iter()
-                    .find(|at| name.toml().as_str() == Some(at.endpoint.as_str()));
-                if let Some(at) = missing {
-                    let message = format!("no backend of the scenario is called `{}`", at.endpoint);
-                    let help = at.help.clone().unwrap_or_else(|| "add a [[backend]]".to_owned());
+                if let Some(wrong) = name.toml().as_str().and_then(&problem) {
                     root.report()
-                        .error(name.span(), message, "an endpoint without a backend", Some(help));
+                        .error(name.span(), wrong.message, wrong.label, Some(wrong.help));
                 }
             }
         }

@@ -1,12 +1,15 @@
 //! One file a command.
 
 pub(crate) mod check;
+pub(crate) mod embedded;
+pub(crate) mod key;
 pub(crate) mod load;
 pub(crate) mod mock;
 pub(crate) mod new;
 pub(crate) mod out;
 pub(crate) mod report;
 pub(crate) mod scenarios;
+pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod stop;
 pub(crate) mod trace;

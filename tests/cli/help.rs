@@ -4,13 +4,16 @@ use std::fmt::Write as _;
 
 use crate::place::Place;
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 13] = [
     &[],
     &["simulate"],
     &["check"],
     &["report"],
     &["scenarios"],
     &["new"],
+    &["serve"],
+    &["key"],
+    &["key", "new"],
     &["mock"],
     &["trace"],
     &["trace", "describe"],

@@ -8,4 +8,5 @@ mod help;
 mod interrupt;
 mod mock;
 mod place;
+mod serve;
 mod simulate;

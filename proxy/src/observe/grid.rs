@@ -196,7 +196,7 @@ impl Cell for Histogram {
             .bounds
             .iter()
             .map(|bound| self.scale.shown(*bound))
-            .chain([f64::MAX]);
+            .chain([f64::INFINITY]);
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();

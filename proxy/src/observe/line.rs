@@ -141,7 +141,7 @@ pub(super) fn write(buffer: &mut Vec<u8>, line: &Line, names: &Names, time: Syst
         model: &line.model,
         endpoint: None,
         status: line.status,
-        end: "turned-away",
+        end: "direct",
         cause: None,
         fault: None,
         stream: None,

@@ -90,7 +90,7 @@ impl Metrics {
             over: AtomicU64::new(0),
             closed: AtomicU64::new(0),
             requests: counts(r, &table::REQUESTS, [route.clone(), ends]),
-            turned_away: counts(r, &table::TURNED_AWAY, [statuses]),
+            turned_away: counts(r, &table::DIRECT, [statuses]),
             refusals: counts(r, &table::REFUSALS, [route.clone(), causes]),
             retries: counts(r, &table::RETRIES, [route.clone()]),
             hedges: counts(r, &table::HEDGES, [route.clone()]),

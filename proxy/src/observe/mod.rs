@@ -134,7 +134,7 @@ impl Observer {
         self.metrics.finished(outcome, request);
     }
 
-    /// A request was answered before it had a lifecycle: malformed, unknown, too large.
+    /// A request was answered without a lifecycle: the list of models, or what is malformed, unknown or too large.
     pub fn turned_away(&self, arrived: Instant, now: Instant, entry: &Entry<'_>) {
         if let Some(access) = &self.access {
             access.write(Line::turned_away(arrived, now, entry));

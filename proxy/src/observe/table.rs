@@ -95,9 +95,9 @@ const BYTES: Option<&str> = Some("bytes");
 
 metrics! {
     REQUESTS = Counter "tollgate_requests" None, [ROUTE, END],
-        "Requests that are over, by how they ended; those turned away before they had a lifecycle are not among them";
-    TURNED_AWAY = Counter "tollgate_turned_away" None, [STATUS],
-        "Requests that were answered before they had a lifecycle: malformed, without a known key, too large";
+        "Requests that are over, by how they ended; those that never had a lifecycle are not among them";
+    DIRECT = Counter "tollgate_direct_answers" None, [STATUS],
+        "Requests that the gateway answered without a lifecycle: for the list of models, and what is malformed, too large or has no known key";
     REFUSALS = Counter "tollgate_refusals" None, [ROUTE, CAUSE],
         "Requests that were told of a refusal, before any attempt or after the last";
     RETRIES = Counter "tollgate_retries" None, [ROUTE],
@@ -181,8 +181,9 @@ pub(super) fn attempt_ends() -> impl Iterator<Item = &'static str> {
     ["answered", "stopped"].into_iter().chain(Fault::ALL.map(Fault::name))
 }
 
-/// What requests are told before they have a lifecycle.
-pub(super) const STATUSES: [(u16, &str); 13] = [
+/// What requests without a lifecycle are told.
+pub(super) const STATUSES: [(u16, &str); 14] = [
+    (200, "200"),
     (400, "400"),
     (401, "401"),
     (403, "403"),

@@ -13,6 +13,7 @@ mod admin;
 mod bind;
 mod connection;
 mod control;
+mod files;
 mod page;
 mod pulse;
 mod status;
@@ -36,6 +37,7 @@ use self::tls::Certificate;
 use self::worker::Shared;
 use crate::gateway::Gateway;
 use crate::router;
+use crate::settings::Level;
 
 /// A gateway with its sockets: clients that connect wait until it is run.
 #[derive(Debug)]
@@ -137,6 +139,12 @@ impl Server {
         let (phase, phases) = watch::channel(Phase::Serving);
         let settings = self.gateway.settings();
         let most = usize::try_from(settings.limits.max_connections.get()).unwrap_or(usize::MAX);
+        if let Some(files) = files::raise().filter(|files| *files < u64::from(settings.limits.max_connections.get())) {
+            let fields: [(&str, &dyn fmt::Display); 2] =
+                [("files", &files), ("connections", &settings.limits.max_connections)];
+            let what = "the process may not open as many files as clients may have connections: raise `ulimit -n`";
+            self.gateway.observer().log().tell(Level::Warn, what, &fields);
+        }
         let accepting = Arc::new(AtomicUsize::new(0));
         let shared = Shared {
             router: router(Arc::clone(&self.gateway)),

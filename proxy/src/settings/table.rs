@@ -81,7 +81,7 @@ rows! {
     SEED = "" "seed" "TOLLGATE_SEED" "--seed" Word "N", |_| "drawn at start".into(),
         "The root of all randomness";
     ESTIMATE = "" "estimate" "TOLLGATE_ESTIMATE" "--estimate" Text "HOW", |_| "bytes".into(),
-        "How the tokens of a prompt are estimated: bytes or tokenizer";
+        "How the tokens of a prompt are estimated: bytes, or tokenizer where that is built in";
     TIME_SCALE = "" "time_scale" "TOLLGATE_TIME_SCALE" "--time-scale" Word "X", |s| s.time_scale.to_string(),
         "For tests with mock backends: the clock runs so much faster";
     MOCK_DICE = "" "mock_dice" "TOLLGATE_MOCK_DICE" "--mock-dice" Word "BOOL", |s| s.mock_dice.to_string(),

@@ -1,7 +1,7 @@
 //! Our own access log as a trace: lines of JSON, one a request, written when it was over.
 //!
 //! A trace is what clients asked for, so a request that was refused or failed is a row like any other; only what was
-//! turned away before any policy saw it is left out. What a request would have been answered is known of completed
+//! answered before any policy saw it is left out. What a request would have been answered is known of completed
 //! ones alone: of the others, the workload draws it.
 
 use std::borrow::Cow;
@@ -25,7 +25,7 @@ pub(crate) struct AccessLog<R> {
     line: u64,
     bytes: u64,
     /// Lines of requests that no policy saw.
-    turned_away: u64,
+    direct: u64,
     /// Lines that the log says it lacks.
     dropped: u64,
     /// Whether the last line breaks off.
@@ -71,7 +71,7 @@ impl<R: BufRead> AccessLog<R> {
             buffer: Vec::new(),
             line: 0,
             bytes: 0,
-            turned_away: 0,
+            direct: 0,
             dropped: 0,
             is_cut: false,
         }
@@ -111,8 +111,8 @@ impl<R: BufRead> AccessLog<R> {
             };
             if let Some(dropped) = record.dropped {
                 self.dropped = self.dropped.saturating_add(dropped);
-            } else if record.end.as_deref() == Some("turned-away") {
-                self.turned_away += 1;
+            } else if record.end.as_deref() == Some("direct") {
+                self.direct += 1;
             } else {
                 return Some(row(file, self.line, &record, names));
             }
@@ -122,10 +122,11 @@ impl<R: BufRead> AccessLog<R> {
     /// What a reader should know of what was left out.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if 0 < self.turned_away {
+        if 0 < self.direct {
             notes.push(format!(
-                "{} of the log's requests are left out: they were malformed or had no known key",
-                self.turned_away
+                "{} of the log's requests are left out: no policy saw them, for they were malformed, had no known key, or \
+                 asked for the list of models",
+                self.direct
             ));
         }
         if 0 < self.dropped {
@@ -180,7 +181,7 @@ mod tests {
     const LOG: &str = r#"{"time":"2026-01-02T03:04:07.000Z","tenant":"acme","model":"m","end":"completed","stream":true,"prompt":10,"output":20,"max_tokens":64}
 {"time":"2026-01-02T03:04:05.000Z","tenant":null,"model":"","end":"refused","prompt":null,"prompt_estimate":7,"output":null}
 {"time":"2026-01-02T03:04:08.000Z","dropped":3}
-{"time":"2026-01-02T03:04:06.000Z","end":"turned-away","status":401}
+{"time":"2026-01-02T03:04:06.000Z","end":"direct","status":401}
 
 {"time":"2026-01-02T03:04:06.500Z","tenant":"acme","end":"abandoned","prompt":5,"output":9}
 "#;
@@ -215,7 +216,8 @@ mod tests {
         assert_eq!(
             notes,
             [
-                "1 of the log's requests are left out: they were malformed or had no known key",
+                "1 of the log's requests are left out: no policy saw them, for they were malformed, had no known key, or \
+                 asked for the list of models",
                 "the log says that it lacks 3 requests"
             ]
         );
