@@ -44,7 +44,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!((&at_once.events, at_once.tokens), (&in_pieces.events, in_pieces.tokens));
         assert_eq!(at_once.rejection, in_pieces.rejection);
         if kind == KINDS[0] {
-            assert_eq!(at_once.relayed, in_pieces.relayed);
+            // An LF after the CR that ended everything is not waited for.
+            assert_eq!(at_once.relayed.trim_ascii_end(), in_pieces.relayed.trim_ascii_end());
         }
     }
 });

@@ -20,6 +20,8 @@ pub(super) struct Splitter {
     line: usize,
     /// The event before ended with CR, the last byte there was: an LF may belong to it.
     after_cr: bool,
+    /// What was found last is such an LF.
+    pub(super) is_rest: bool,
 }
 
 impl Splitter {
@@ -27,9 +29,16 @@ impl Splitter {
     ///
     /// What is not complete is shown again with more behind it, at the beginning of the next `buffer`.
     pub(super) fn end(&mut self, buffer: &[u8], start: usize) -> Option<usize> {
+        self.is_rest = false;
         if self.after_cr && start < buffer.len() {
             self.after_cr = false;
-            self.skip_line_feed(buffer, start);
+            if buffer[start] == b'\n' {
+                // It comes by itself, and goes where the event before it went.
+                self.is_rest = true;
+                self.scanned = start + 1;
+                self.line = start + 1;
+                return Some(start + 1);
+            }
         }
         self.line = self.line.max(start);
         let mut at = self.scanned.max(start);
@@ -60,13 +69,6 @@ impl Splitter {
     pub(super) fn cut(&mut self, start: usize) {
         self.scanned = self.scanned.saturating_sub(start);
         self.line = self.line.saturating_sub(start);
-    }
-
-    fn skip_line_feed(&mut self, buffer: &[u8], start: usize) {
-        if buffer[start] == b'\n' {
-            self.scanned = start + 1;
-            self.line = start + 1;
-        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Stream {
     /// Tokens of the prompt, if the provider does not say.
     input: u32,
     splitter: Splitter,
+    /// What became of the last event.
+    fate: Fate,
     /// The beginning of an event whose end has not come.
     held: BytesMut,
     /// Bytes that came before the first token.
@@ -37,7 +39,7 @@ pub(super) struct Stream {
 }
 
 /// What becomes of an event.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Relay,
     Strip,
@@ -54,6 +56,7 @@ impl Stream {
             include_usage,
             input,
             splitter: Splitter::default(),
+            fate: Fate::Relay,
             held: BytesMut::new(),
             silent: 0,
             told: 0,
@@ -129,7 +132,10 @@ impl Stream {
         let mut relayed = Relayed::default();
         let mut start = 0;
         while let Some(end) = self.splitter.end(bytes, start) {
-            if self.event(&bytes[start..end], events) == Fate::Relay {
+            if !self.splitter.is_rest {
+                self.fate = self.event(&bytes[start..end], events);
+            }
+            if self.fate == Fate::Relay {
                 relayed.add(bytes, start, end);
             }
             start = end;

@@ -45,6 +45,9 @@ fn any_body() -> impl Strategy<Value = String> {
         1 => Just(STOP.to_owned()),
         1 => Just(USAGE.to_owned()),
         1 => Just(DONE.to_owned()),
+        1 => Just(DONE.replace('\n', "\r\n")),
+        1 => Just(USAGE.replace('\n', "\r\n")),
+        1 => "[a-z ]{0,9}".prop_map(|text| delta(&text).replace('\n', "\r\n")),
         1 => Just(": ping\n\n".to_owned()),
         1 => Just("data: {\"error\":{\"code\":\"x\"}}\r\n\r\n".to_owned()),
         1 => Just("data: {\"choices\":\ndata: []}\n\n".to_owned()),
@@ -87,7 +90,8 @@ proptest! {
             prop_assert_eq!(summed(&at_once.events), summed(&other.events));
             // What whole answers relayed of garbage before it was known is never sent: its attempt has failed.
             if headers == SSE {
-                prop_assert_eq!(&at_once.relayed, &other.relayed);
+                // An LF after the CR that ended everything is not waited for.
+                prop_assert_eq!(at_once.relayed.trim_end(), other.relayed.trim_end());
             }
             prop_assert_eq!(&at_once.rejection, &other.rejection);
         }
