@@ -99,7 +99,7 @@ pub(crate) struct Keeping {
     timer: Box<dyn Timer>,
     /// What it is set to, if it has not rung.
     armed: Instant,
-    /// When connections are looked through next.
+    /// When connections, and keys of limits, are looked through next.
     sweep_at: Instant,
     checks: Vec<Check>,
     effects: Effects,
@@ -109,7 +109,7 @@ pub(crate) struct Keeping {
 enum Due {
     /// To be delivered to the gate.
     Input(GateInput),
-    /// Idle connections are to be closed.
+    /// Idle connections are to be closed, and idle keys forgotten.
     Sweep,
     /// Nothing will be any more.
     End,
@@ -141,6 +141,7 @@ impl Keeping {
                 Due::Sweep => {
                     let now = self.clock.now();
                     gateway.upstreams.sweep(now);
+                    gateway.gate.forget(now);
                     self.sweep_at = now + gateway.settings.upstream.idle;
                 }
                 Due::End => return,
