@@ -1,6 +1,6 @@
-//! Backends that behave like LLM services, without I/O.
+//! Backends that behave like LLM services: the model without I/O, and a server around it.
 //!
-//! A backend is the modelled half of the world: what a provider or a serving engine does with an attempt. Like the
+//! A backend is the modeled half of the world: what a provider or a serving engine does with an attempt. Like the
 //! gateway's decisions it is a pure state machine. It never reads a clock, draws entropy or sleeps: time comes as an
 //! argument, chance from [keyed dice](tollgate_core::dice), and what it wants to do later it asks for with
 //! [`Output::WakeAt`](model::Output::WakeAt). The simulator runs it in virtual time, a server in real time.

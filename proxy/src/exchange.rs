@@ -238,6 +238,9 @@ impl Exchange {
     /// We answer the client ourselves, or break off what is relayed.
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
         self.progress = Progress::Refused(refusal);
+        if self.relayed.is_none() {
+            self.status = Some(answer::status(refusal, self.rejection.as_ref()));
+        }
     }
 
     /// The request is over.

@@ -286,7 +286,7 @@ fn a_file_that_was_moved_is_opened_anew() {
     eventually("the first line", || !lines(&process.path()).is_empty());
     let moved = process.folder.path().join("access.jsonl.1");
     fs::rename(process.path(), &moved).expect("it can be moved");
-    process.observer.reopen();
+    assert!(process.observer.reopen());
     eventually("a new file", || process.path().exists());
     process.request(2, 1, 1, End::Completed);
     process.observer.close();

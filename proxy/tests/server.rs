@@ -1,15 +1,22 @@
 //! The process from outside: what connections may do, what the admin address says, what is answered in form.
 
 mod process;
+#[path = "../../tests/skip/mod.rs"]
+mod skip;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroU32;
+use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 use tollgate_core::time::Nanos;
-use tollgate_proxy::settings::{Settings, Token};
+use tollgate_proxy::settings::{Settings, Tls, Token};
 
 use self::process::{Process, ask, connect, converse, settings};
 
@@ -202,4 +209,74 @@ fn a_token_is_asked_for() {
         200
     );
     assert_eq!(ask(process.admin, "/readyz", "").0, 200);
+}
+
+/// Clients are spoken to under the certificate; whoever does not speak TLS is not heard.
+#[test]
+fn certificates_are_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+        ])
+        .args([file("key.pem"), "-out".into(), file("cert.pem")])
+        .output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        return skip::skip("openssl is not here to make a certificate");
+    }
+    let mut settings = settings();
+    settings.limits.header_timeout = Nanos::from_secs(2);
+    settings.tls = Some(Tls {
+        cert: file("cert.pem"),
+        key: file("key.pem"),
+    });
+    let (process, _runs) = Process::start(settings);
+
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_file(file("cert.pem")).expect("a certificate");
+    roots.add(certificate).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut stream = StreamOwned::new(client, connect(process.address));
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .expect("it listens");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok\n"),
+        "{answer}"
+    );
+
+    let plain = send(process.address, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(!plain.contains("HTTP/1.1"), "{plain}");
+    let metrics = ask(process.admin, "/metrics", "").1;
+    assert!(
+        metrics.contains("tollgate_connections_refused_total{why=\"handshake\"} 1\n"),
+        "{metrics}"
+    );
 }

@@ -34,7 +34,7 @@ fn from(text: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]
 }
 
 /// For every setting a value that is not its default.
-const OTHERS: [(&str, &str); 31] = [
+const OTHERS: [(&str, &str); 32] = [
     ("POLICY", "a/b.toml"),
     ("--listen", "127.0.0.1:1,[::1]:2"),
     ("--admin", "127.0.0.2:3"),
@@ -54,6 +54,7 @@ const OTHERS: [(&str, &str); 31] = [
     ("--limits-header-timeout", "1s"),
     ("--limits-body-timeout", "2s"),
     ("--limits-idle-timeout", "3s"),
+    ("--limits-write-timeout", "6s"),
     ("--upstream-max-connections", "4"),
     ("--upstream-idle", "5s"),
     ("--upstream-max-age", "none"),

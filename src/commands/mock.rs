@@ -6,6 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tollgate_core::dice::Dice;
 use tollgate_core::time::Nanos;
 use tollgate_mock_llm::clock::{Clock, SystemClock};
@@ -38,13 +39,14 @@ pub(crate) fn run(args: &Mock) -> Result<(), Failure> {
         ))
     })?;
     let listeners = bind(args.listen, world.backends.len())?;
+    let signals = Signals::watch()?;
     let clock: Arc<dyn Clock> = Arc::new(clock);
     let threads = start(&world, args, &clock, listeners)?;
-    let told = term::print(&threads.table(args));
-    let signal = told.and_then(|()| until_signal());
-    // Whatever happened, nothing is left running.
+    term::print(&threads.table(args))?;
+    let name = signals.wait();
     threads.stop();
-    signal.map(|name| term::tell(&format!("stopped by {name}")))
+    term::tell(&format!("stopped by {name}"));
+    Ok(())
 }
 
 /// The backends, and what draws for them.
@@ -56,9 +58,15 @@ struct World {
 }
 
 impl World {
+    /// Providers with which nothing goes wrong until it is ordered.
     fn embedded(seed: Option<u64>) -> World {
         let backend = |(name, profile)| {
             let api = ApiSpec::profile(profile).expect("a profile that is shipped");
+            let api = ApiSpec {
+                error_share: 0.0,
+                hang_share: 0.0,
+                ..api
+            };
             BackendSpec::new(name, Kind::Api(api))
         };
         World {
@@ -263,22 +271,38 @@ fn reached(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Waits until somebody wants it to end; says how.
-fn until_signal() -> Result<&'static str, Failure> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(unstarted)?;
-    runtime.block_on(async {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let mut terminated = signal(SignalKind::terminate()).map_err(unstarted)?;
+/// How somebody says that it shall end.
+struct Signals {
+    runtime: Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Watches from now on.
+    fn watch() -> Result<Signals, Failure> {
+        let runtime = Builder::new_current_thread().enable_io().build().map_err(unstarted)?;
+        let (interrupt, terminate) = {
+            let _entered = runtime.enter();
+            let interrupt = signal(SignalKind::interrupt()).map_err(unstarted)?;
+            (interrupt, signal(SignalKind::terminate()).map_err(unstarted)?)
+        };
+        Ok(Signals {
+            runtime,
+            interrupt,
+            terminate,
+        })
+    }
+
+    /// Waits for one; says which.
+    fn wait(mut self) -> &'static str {
+        self.runtime.block_on(async {
             tokio::select! {
-                interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| "Ctrl-C").map_err(unstarted),
-                _ = terminated.recv() => Ok("SIGTERM"),
+                _ = self.interrupt.recv() => "Ctrl-C",
+                _ = self.terminate.recv() => "SIGTERM",
             }
-        }
-        #[cfg(not(unix))]
-        tokio::signal::ctrl_c().await.map(|()| "Ctrl-C").map_err(unstarted)
-    })
+        })
+    }
 }
 
 fn unstarted(error: impl std::fmt::Display) -> Failure {

@@ -27,6 +27,8 @@ const MOST_HEAD: usize = 64 << 10;
 const MOST_STREAMS: u32 = 256;
 /// How long what runs may take to end once the server stops.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a connection may be silent that is going to be reset unless it is an administrator's.
+const HESITATION: Duration = Duration::from_secs(1);
 /// How long to wait when the machine has no means left for another connection.
 const RECOVERY: Duration = Duration::from_millis(50);
 /// What lies between the ends of a connection within the process.
@@ -51,7 +53,11 @@ impl MockServer {
             };
             let (server, router) = (self.clone(), router.clone());
             connections.spawn(async move {
-                server.converse(stream, reset_socket, router).await;
+                if server.is_refusing() && !is_administrator(&stream).await {
+                    reset_socket(&stream);
+                } else {
+                    server.converse(stream, reset_socket, router).await;
+                }
                 drop(place);
             });
         }
@@ -87,15 +93,9 @@ impl MockServer {
     async fn take(&self, listener: &TcpListener) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
         let place = Arc::clone(&self.shared.places).acquire_owned().await;
         let place = place.map_err(|_| io::ErrorKind::ConnectionRefused)?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            if self.is_refusing() {
-                reset_socket(&stream);
-                continue;
-            }
-            stream.set_nodelay(true)?;
-            return Ok((stream, place));
-        }
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, place))
     }
 
     async fn converse<S>(&self, stream: S, reset: fn(&S), router: Router)
@@ -148,6 +148,16 @@ fn http() -> auto::Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(MOST_HEAD).expect("a small number"))
         .auto_date_header(false);
     http
+}
+
+/// Whether a connection begins with a call to the server itself, which alone can end the fault by which nobody else gets in.
+async fn is_administrator(stream: &TcpStream) -> bool {
+    const CALLS: [&[u8]; 3] = [b"GET /mock/", b"POST /mock/", b"DELETE /mock/"];
+    let mut bytes = [0; 16];
+    match tokio::time::timeout(HESITATION, stream.peek(&mut bytes)).await {
+        Ok(Ok(count)) => CALLS.iter().any(|call| bytes[..count].starts_with(call)),
+        Ok(Err(_)) | Err(_) => false,
+    }
 }
 
 /// Lets the machine reset the connection when it is closed.

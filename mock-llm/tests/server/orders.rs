@@ -40,6 +40,27 @@ fn faults_are_ordered_listed_and_cleared() {
 }
 
 #[test]
+fn faults_of_connections_hit_their_share_while_they_last() {
+    with_plain(async |lab| {
+        lab.order(r#"{"kind":"reset","share":0.5,"at":"10s","for":"100s"}"#)
+            .await;
+        assert!(lab.send(chat(1)).await.is_some(), "not yet");
+        lab.until(10.0).await;
+        let mut reset = 0;
+        for _ in 0..100 {
+            reset += u32::from(lab.send(chat(1)).await.is_none());
+        }
+        // Five standard errors of a share of 100.
+        assert!((25..=75).contains(&reset), "{reset}");
+        assert!(lab.clock_now() < seconds(110.0));
+        lab.until(110.0).await;
+        for _ in 0..20 {
+            assert!(lab.send(chat(1)).await.is_some(), "no longer");
+        }
+    });
+}
+
+#[test]
 fn wrong_orders_are_refused_in_form() {
     with_plain(async |lab| {
         for (order, said) in [

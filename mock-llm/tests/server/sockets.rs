@@ -250,14 +250,15 @@ fn a_refusing_backend_resets() {
         "a connection that stood"
     );
 
-    let mut fresh = host.connect();
-    let came = Came::from(&mut fresh);
-    assert_eq!(
-        (came.bytes.len(), came.end),
-        (0, Some(ErrorKind::ConnectionReset)),
-        "a new connection"
-    );
-    host.server.clear();
+    let (spoke, silent) = (host.ask(&chat(5, false)), Came::from(&mut host.connect()));
+    for came in [spoke, silent] {
+        let reset = (0, Some(ErrorKind::ConnectionReset));
+        assert_eq!((came.bytes.len(), came.end), reset, "a new connection");
+    }
+
+    // Whoever has ordered it is let in, to end it.
+    let clear = "DELETE /mock/faults HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n\r\n";
+    assert!(host.ask(clear).text().starts_with("HTTP/1.1 200 OK\r\n"));
     assert_eq!(host.ask(&chat(5, false)).end, None);
 }
 

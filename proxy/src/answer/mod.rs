@@ -66,6 +66,11 @@ pub fn refuse<M: Memory>(gate: &Gate<M>, now: Instant, refusal: Refusal, about: 
     response
 }
 
+/// The status of the answer to a client that is refused.
+pub(crate) fn status(refusal: Refusal, rejection: Option<&Rejection>) -> u16 {
+    passed_on(refusal, rejection).map_or(refusal.status(), |rejection| rejection.status)
+}
+
 /// The last event of a stream that breaks off: a client that saw it merely end would take it for complete.
 pub fn stream_error<M: Memory>(gate: &Gate<M>, now: Instant, refusal: Refusal, about: &About<'_>) -> Bytes {
     let told = Told::of(gate, now, refusal, about);
@@ -141,16 +146,7 @@ impl Told {
     fn of<M: Memory>(gate: &Gate<M>, now: Instant, refusal: Refusal, about: &About<'_>) -> Told {
         let row = Cause::Refused(refusal, unit(gate, refusal)).row();
         let advice = refusal.advice(now);
-        let is_theirs = matches!(
-            refusal,
-            Refusal::OutOfAttempts {
-                fault: Fault::Client,
-                ..
-            }
-        );
-        let rejection = about
-            .rejection
-            .filter(|rejection| is_theirs && (400..500).contains(&rejection.status));
+        let rejection = passed_on(refusal, about.rejection);
         let form = || {
             body(
                 &message::refusal(gate, refusal, about, advice),
@@ -166,6 +162,18 @@ impl Told {
             body: rejection.and_then(theirs).unwrap_or_else(form),
         }
     }
+}
+
+/// The provider's error that is passed on, if the refusal is about one.
+fn passed_on(refusal: Refusal, rejection: Option<&Rejection>) -> Option<&Rejection> {
+    let is_theirs = matches!(
+        refusal,
+        Refusal::OutOfAttempts {
+            fault: Fault::Client,
+            ..
+        }
+    );
+    rejection.filter(|rejection| is_theirs && (400..500).contains(&rejection.status))
 }
 
 /// A provider's error: as it is if it has all four keys, else written anew from what it says, if it says something.

@@ -1,5 +1,6 @@
 //! The head of a provider's answer, as the client gets it.
 
+use http::Version;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::response::Parts;
 
@@ -15,6 +16,9 @@ use crate::request::REQUEST_ID;
 /// Makes `head` of a provider's answer the head of ours, the same for streams and whole answers: what concerns the
 /// provider's connection, quota and names goes, our limits and names come, and the route has the last word.
 pub fn relay<M: Memory>(gate: &Gate<M>, now: Instant, stage: &HeaderStage, about: &About<'_>, head: &mut Parts) {
+    // Its version frames the provider's body, not ours; its reason is the provider's own words.
+    head.version = Version::default();
+    head.extensions.clear();
     let headers = &mut head.headers;
     strip_hops(headers);
     let theirs: Vec<HeaderName> = headers

@@ -251,11 +251,12 @@ impl Observer {
         &self.log
     }
 
-    /// Opens the access log anew, for whoever has moved it.
-    pub fn reopen(&self) {
+    /// Opens the access log anew, for whoever has moved it; whether there is one.
+    pub fn reopen(&self) -> bool {
         if let Some(access) = &self.access {
             access.reopen();
         }
+        self.access.is_some()
     }
 
     /// Writes what waits to be written. Nothing is written afterwards.

@@ -51,14 +51,11 @@ impl Control {
 
     fn renew(&self) {
         let log = self.gateway.observer().log();
-        self.gateway.observer().reopen();
-        match self.certificate.as_ref().map(|certificate| certificate.renew()) {
-            None => log.tell(Level::Info, "the access log is opened anew", &[]),
-            Some(Ok(())) => log.tell(
-                Level::Info,
-                "the access log is opened anew, and the certificate was read again",
-                &[],
-            ),
+        let has_log = self.gateway.observer().reopen();
+        let access_log = if has_log { "opened anew" } else { "none" };
+        let certificate = match self.certificate.as_ref().map(|certificate| certificate.renew()) {
+            None => "none",
+            Some(Ok(())) => "read again",
             Some(Err(bad)) => {
                 let file = bad.file.display();
                 let fields: [(&str, &dyn Display); 2] = [("file", &file), ("error", &bad.why)];
@@ -67,8 +64,11 @@ impl Control {
                     "the certificate is of no use, and the old one stays",
                     &fields,
                 );
+                "kept"
             }
-        }
+        };
+        let fields: [(&str, &dyn Display); 2] = [("access_log", &access_log), ("certificate", &certificate)];
+        log.tell(Level::Info, "renewed", &fields);
     }
 
     async fn drain(&self, signals: &mut Signals) -> Ended {

@@ -15,6 +15,7 @@ mod connection;
 mod control;
 mod files;
 mod page;
+mod patience;
 mod pulse;
 mod status;
 mod tls;

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::connection::{self, builder};
+use super::patience::Patient;
 use super::pulse::{Pulse, Served};
 use super::tls::Certificate;
 use super::wire::{dismiss, unread, written};
@@ -182,6 +183,7 @@ async fn greet(
     };
     // Without it tokens would be held back for company. If it cannot be had, answers are slower.
     let _slower = stream.set_nodelay(true);
+    let stream = Patient::new(stream, gateway.settings().limits.write_timeout);
     let served = Served {
         router,
         gateway: Arc::clone(&gateway),

@@ -90,6 +90,8 @@ pub struct Limits {
     pub body_timeout: Nanos,
     /// How long a connection may stay open without a request.
     pub idle_timeout: Nanos,
+    /// How long a client may take nothing of what is to be sent to it.
+    pub write_timeout: Nanos,
 }
 
 /// Connections to endpoints.
@@ -222,6 +224,7 @@ impl Default for Limits {
             header_timeout: Nanos::from_secs(10),
             body_timeout: Nanos::from_secs(30),
             idle_timeout: Nanos::from_secs(75),
+            write_timeout: Nanos::from_secs(60),
         }
     }
 }

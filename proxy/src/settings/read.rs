@@ -155,6 +155,7 @@ impl Draft {
         said.set(&table::HEADER_TIMEOUT, kind::length, &mut limits.header_timeout);
         said.set(&table::BODY_TIMEOUT, kind::length, &mut limits.body_timeout);
         said.set(&table::IDLE_TIMEOUT, kind::length, &mut limits.idle_timeout);
+        said.set(&table::WRITE_TIMEOUT, kind::length, &mut limits.write_timeout);
 
         let upstream = &mut settings.upstream;
         said.set(&table::UPSTREAM_MAX_CONNECTIONS, count, &mut upstream.max_connections);

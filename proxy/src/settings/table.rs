@@ -113,6 +113,9 @@ rows! {
     IDLE_TIMEOUT = "limits" "idle_timeout" "TOLLGATE_LIMITS_IDLE_TIMEOUT" "--limits-idle-timeout" Word "TIME",
         |s| s.limits.idle_timeout.to_string(),
         "How long a client's connection may stay open without a request";
+    WRITE_TIMEOUT = "limits" "write_timeout" "TOLLGATE_LIMITS_WRITE_TIMEOUT" "--limits-write-timeout" Word "TIME",
+        |s| s.limits.write_timeout.to_string(),
+        "How long a client may take nothing of an answer that waits for it; its connection is reset then";
     UPSTREAM_MAX_CONNECTIONS = "upstream" "max_connections" "TOLLGATE_UPSTREAM_MAX_CONNECTIONS"
         "--upstream-max-connections" Word "N", |s| s.upstream.max_connections.to_string(),
         "Most connections to one endpoint; further attempts wait for one";

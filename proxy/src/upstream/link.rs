@@ -45,7 +45,8 @@ type Connection = http1::Connection<TokioIo<Box<dyn Wire>>, Full<Bytes>>;
 /// A connection over HTTP/1.1.
 pub(crate) struct Http1 {
     sender: http1::SendRequest<Full<Bytes>>,
-    connection: Box<Connection>,
+    /// None once it has ended: a request that it has not taken by then is given back as it is dropped.
+    connection: Option<Box<Connection>>,
     seat: Seat,
     pub(super) born: Instant,
     pub(super) idle_since: Instant,
@@ -95,7 +96,7 @@ pub(super) async fn open(connecting: Connecting, mut seat: Seat, now: Instant, t
             seat.connected();
             Ok(Link::Http1(Http1 {
                 sender,
-                connection: Box::new(connection),
+                connection: Some(Box::new(connection)),
                 seat,
                 born: now,
                 idle_since: now,
@@ -201,9 +202,12 @@ impl Link {
 
 impl Http1 {
     fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.sender.is_closed() {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        if Pin::new(connection).poll(cx).is_ready() {
             // Whoever waits for an answer hears of its end from there.
-            let _end = Pin::new(&mut self.connection).poll(cx);
+            self.connection = None;
         }
     }
 
