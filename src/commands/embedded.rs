@@ -1,4 +1,5 @@
-//! What `tollgate serve` serves without a policy: mock backends in this process, and a shipped policy over them.
+//! What `tollgate serve` serves without a policy: the backends of `tollgate mock` in this process, and a shipped policy
+//! over them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,11 +8,10 @@ use std::sync::mpsc::{Sender, channel};
 use tokio::net::TcpListener;
 use tollgate_core::dice::Dice;
 use tollgate_core::policy::Policy;
-use tollgate_mock_llm::model::{ApiSpec, BackendSpec, Kind};
 use tollgate_mock_llm::server::MockServer;
 use tollgate_proxy::clock::Clock;
 
-use super::load;
+use super::{load, mock};
 use crate::error::Failure;
 use crate::shipped;
 
@@ -21,12 +21,9 @@ const POLICY: &str = "demo";
 /// The model that the policy calls by name.
 const MODEL: &str = "gpt-4o-mini";
 
-/// The backends, by the names that the policy has for their endpoints, and what they are modeled after.
-const BACKENDS: [(&str, &str); 2] = [("alpha", "gpt-4o-mini"), ("beta", "claude-3.5-haiku")];
-
 /// Backends that run as long as the process does.
 pub(crate) struct Embedded {
-    backends: Vec<(&'static str, SocketAddr)>,
+    backends: Vec<(String, SocketAddr)>,
 }
 
 impl Embedded {
@@ -64,7 +61,7 @@ impl Embedded {
     /// What to do next, for whoever has just started it.
     pub(crate) fn invitation(&self, address: SocketAddr, is_tls: bool) -> String {
         let scheme = if is_tls { "https" } else { "http" };
-        let names: Vec<&str> = self.backends.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = self.backends.iter().map(|(name, _)| name.as_str()).collect();
         // Of all addresses of a machine, this one is surely reached.
         let reached = if address.ip().is_unspecified() {
             SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()))
@@ -86,15 +83,15 @@ impl Embedded {
 fn serve(
     clock: &Arc<dyn Clock>,
     seed: u64,
-    told: &Sender<Result<Vec<(&'static str, SocketAddr)>, Failure>>,
+    told: &Sender<Result<Vec<(String, SocketAddr)>, Failure>>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| unstarted(&error))?;
     runtime.block_on(async {
         let mut addresses = Vec::new();
-        for (number, (name, profile)) in (0_u64..).zip(BACKENDS) {
-            let api = ApiSpec::profile(profile).expect("a profile that is shipped");
-            let server = MockServer::builder(BackendSpec::new(name, Kind::Api(api)))
+        for (number, backend) in (0_u64..).zip(mock::embedded()) {
+            let name = backend.name.clone();
+            let server = MockServer::builder(backend)
                 .clock(Arc::clone(clock))
                 .dice(Dice::new(seed.wrapping_add(number)))
                 .models(vec![MODEL.to_owned()])

@@ -49,6 +49,20 @@ pub(crate) fn run(args: &Mock) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Providers with which nothing goes wrong until it is ordered.
+pub(super) fn embedded() -> Vec<BackendSpec> {
+    let backend = |(name, profile)| {
+        let api = ApiSpec::profile(profile).expect("a profile that is shipped");
+        let api = ApiSpec {
+            error_share: 0.0,
+            hang_share: 0.0,
+            ..api
+        };
+        BackendSpec::new(name, Kind::Api(api))
+    };
+    BACKENDS.map(backend).to_vec()
+}
+
 /// The backends, and what draws for them.
 struct World {
     backends: Vec<BackendSpec>,
@@ -58,19 +72,9 @@ struct World {
 }
 
 impl World {
-    /// Providers with which nothing goes wrong until it is ordered.
     fn embedded(seed: Option<u64>) -> World {
-        let backend = |(name, profile)| {
-            let api = ApiSpec::profile(profile).expect("a profile that is shipped");
-            let api = ApiSpec {
-                error_share: 0.0,
-                hang_share: 0.0,
-                ..api
-            };
-            BackendSpec::new(name, Kind::Api(api))
-        };
         World {
-            backends: BACKENDS.map(backend).to_vec(),
+            backends: embedded(),
             dice: Dice::new(seed.unwrap_or(SEED)).branch(0),
             output_tokens: None,
         }

@@ -3,6 +3,7 @@
 //! | Law | Test |
 //! |---|---|
 //! | A request that has begun to come in is there within the header timeout, or its connection is closed. | `a_slow_loris_is_cut_off` |
+//! | An answer of which its client takes nothing for the write timeout is given up, and those beside it are not. | `a_stream_that_nobody_reads_is_given_up` |
 //! | A connection without a request is closed after the idle timeout. | `idle_connections_are_closed` |
 //! | While a process ends, whoever was accepted is still answered once. | `sigterm_under_load_cuts_nobody` |
 
@@ -111,6 +112,9 @@ struct Rest {
     pulse: Arc<Pulse>,
     header_timeout: Duration,
     idle_timeout: Duration,
+    write_timeout: Duration,
+    /// When it is looked for answers of which nobody takes anything.
+    look_at: Moment,
     /// Since when no request is in flight, and how many there had been.
     idle: Option<(Moment, u64)>,
     /// Since when one is coming in.
@@ -131,6 +135,8 @@ impl Rest {
             pulse,
             header_timeout,
             idle_timeout: Duration::from_nanos(limits.idle_timeout.as_nanos()),
+            write_timeout: Duration::from_nanos(limits.write_timeout.as_nanos()).min(LONG),
+            look_at: now,
             idle: Some((now, 0)),
             partial: None,
             is_last: false,
@@ -153,11 +159,26 @@ impl Rest {
         self.idle = None;
     }
 
+    /// Gives up answers of which nobody takes anything; when it is looked next. Where there is one at a time, the socket
+    /// itself sees to that.
+    fn look(&mut self, now: Moment) -> Moment {
+        /// How often it is looked within the time that a client has.
+        const LOOKS: u32 = 4;
+        if !self.pulse.is_shared() {
+            return now + LONG;
+        }
+        if self.look_at <= now {
+            self.pulse.give_up(now, self.write_timeout);
+            self.look_at = now + (self.write_timeout / LOOKS).max(Duration::from_millis(1));
+        }
+        self.look_at
+    }
+
     /// Until when it may go on, unless something happens.
     fn until(&mut self, now: Moment) -> Moment {
         if !self.pulse.is_idle() {
             (self.idle, self.partial) = (None, None);
-            return now + LONG;
+            return self.look(now);
         }
         let begun = self.pulse.begun();
         let since = match self.idle {

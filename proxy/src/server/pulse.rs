@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -14,6 +15,7 @@ use http::{Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
+use tokio::time::Instant as Moment;
 use tower::Service as _;
 
 use crate::gateway::Gateway;
@@ -28,7 +30,31 @@ pub(super) struct Pulse {
     is_partial: AtomicBool,
     /// Several requests share it.
     is_shared: AtomicBool,
+    /// The answers that share it. There are no more than a client may have streams, but for those that are over.
+    flows: Mutex<Vec<Weak<Mutex<Flow>>>>,
 }
+
+/// The body of an answer on a connection that others share: the window of its stream may be closed while bytes go to and
+/// fro on the connection. Nobody asks for more of it then, and so nothing that would end its request is noticed.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// None once its client was given up.
+    answer: Option<(Body, Option<Beat>)>,
+    /// Since when nobody has asked for more.
+    since: Option<Moment>,
+}
+
+/// A client that took nothing of an answer for too long.
+#[derive(Debug)]
+struct GivenUp;
+
+impl std::fmt::Display for GivenUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the client took nothing for too long")
+    }
+}
+
+impl std::error::Error for GivenUp {}
 
 impl Pulse {
     /// Requests that have begun.
@@ -45,6 +71,35 @@ impl Pulse {
     /// nothing of requests.
     pub(super) fn is_partial(&self) -> bool {
         self.is_partial.load(Ordering::Relaxed) && !self.is_shared.load(Ordering::Relaxed)
+    }
+
+    /// Whether several requests share it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared.load(Ordering::Relaxed)
+    }
+
+    /// Gives up answers of which nobody has taken anything for `patience`, where answers share the connection.
+    pub(super) fn give_up(&self, now: Moment, patience: Duration) {
+        let flows: Vec<_> = lock(&self.flows).iter().filter_map(Weak::upgrade).collect();
+        for flow in flows {
+            let mut flow = lock(&flow);
+            let is_late = flow.since.is_some_and(|since| patience <= now.duration_since(since));
+            let answer = if is_late { flow.answer.take() } else { None };
+            drop(flow);
+            // What ends a request may look at its connection.
+            drop(answer);
+        }
+    }
+
+    fn flow(&self, body: Body, beat: Option<Beat>) -> Arc<Mutex<Flow>> {
+        let flow = Arc::new(Mutex::new(Flow {
+            answer: Some((body, beat)),
+            since: None,
+        }));
+        let mut flows = lock(&self.flows);
+        flows.retain(|flow| 0 < flow.strong_count());
+        flows.push(Arc::downgrade(&flow));
+        flow
     }
 
     /// Bytes have come.
@@ -64,7 +119,7 @@ impl Pulse {
 
 /// One request, until its answer is sent or given up.
 #[derive(Debug)]
-struct Beat(Arc<Pulse>);
+pub(super) struct Beat(Arc<Pulse>);
 
 impl Drop for Beat {
     fn drop(&mut self) {
@@ -125,15 +180,21 @@ impl Future for Answering {
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let beat = this.beat.take();
-        Poll::Ready(Ok(response.map(|body| Answer { body, _beat: beat })))
+        let pulse = beat.as_ref().map(|beat| Arc::clone(&beat.0));
+        Poll::Ready(Ok(response.map(|body| match pulse {
+            Some(pulse) if !*this.closes => Answer::Shared(pulse.flow(body, beat)),
+            Some(_) | None => Answer::Alone { body, _beat: beat },
+        })))
     }
 }
 
 /// The body of an answer; once it is sent, or dropped, its request is over.
 #[derive(Debug)]
-pub(super) struct Answer {
-    body: Body,
-    _beat: Option<Beat>,
+pub(super) enum Answer {
+    /// It has the connection for itself.
+    Alone { body: Body, _beat: Option<Beat> },
+    /// It shares the connection.
+    Shared(Arc<Mutex<Flow>>),
 }
 
 impl http_body::Body for Answer {
@@ -141,14 +202,41 @@ impl http_body::Body for Answer {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        match &mut *self {
+            Answer::Alone { body, .. } => Pin::new(body).poll_frame(cx),
+            Answer::Shared(flow) => {
+                let mut flow = lock(flow);
+                let Some((body, _)) = &mut flow.answer else {
+                    return Poll::Ready(Some(Err(axum::Error::new(GivenUp))));
+                };
+                let frame = Pin::new(body).poll_frame(cx);
+                flow.since = matches!(frame, Poll::Ready(Some(Ok(_)))).then(Moment::now);
+                frame
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match self {
+            Answer::Alone { body, .. } => body.is_end_stream(),
+            Answer::Shared(flow) => lock(flow).answer.as_ref().is_some_and(|(body, _)| body.is_end_stream()),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self {
+            Answer::Alone { body, .. } => body.size_hint(),
+            Answer::Shared(flow) => {
+                let flow = lock(flow);
+                flow.answer
+                    .as_ref()
+                    .map_or_else(SizeHint::default, |(body, _)| body.size_hint())
+            }
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No call leaves it half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -79,7 +79,7 @@ fn listen(server: &MockServer, listener: TcpListener) -> JoinHandle<()> {
 }
 
 /// The runtime of all mock backends, on a thread of its own.
-fn runtime() -> &'static Handle {
+pub(crate) fn runtime() -> &'static Handle {
     static RUNTIME: OnceLock<Handle> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -2,9 +2,14 @@
 
 use std::time::{Duration, Instant as Moment};
 
-use crate::client::{Client, chat, framed};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use crate::client::{Client, body, chat, framed};
+use crate::soak::two_routes;
 use crate::upstream::{DONE, STREAM, TOKEN, Upstream, whole};
-use crate::world::{SOON, World};
+use crate::world::{KEY, SOON, World};
 
 #[test]
 fn slow_requests_are_given_up() {
@@ -101,5 +106,42 @@ fn a_client_that_reads_slowly_is_served() {
     }
     let answer = client.answer().expect("an answer");
     assert!(answer.is_whole && answer.text().ends_with("data: [DONE]\n\n"));
+    world.end();
+}
+
+/// Over HTTP/2 the window of one stream may be closed, while the connection and the others on it are well.
+#[test]
+fn a_stream_that_nobody_reads_is_given_up() {
+    let endless = endless();
+    let plain = Upstream::new(|line| {
+        line.say(whole().as_bytes());
+    });
+    let world = World::with(
+        &two_routes(plain.address, endless.address),
+        "[limits]\nwrite_timeout = \"500ms\"\n",
+    );
+    crate::mock::runtime().block_on(async {
+        let stream = tokio::net::TcpStream::connect(world.address)
+            .await
+            .expect("somebody listens");
+        let mut http = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        http.initial_stream_window_size(1_000);
+        let (mut sender, connection) = http.handshake(TokioIo::new(stream)).await.expect("it speaks HTTP/2");
+        tokio::spawn(connection);
+        let ask = |body: String| {
+            let request = http::Request::post("http://gateway/v1/chat/completions")
+                .header("authorization", format!("Bearer {KEY}"))
+                .header("content-type", "application/json");
+            request.body(Full::<Bytes>::from(body)).expect("a request")
+        };
+        let unread = sender.send_request(ask(body(true).replace("\"m\"", "\"endless\"")));
+        let unread = unread.await.expect("an answer");
+        assert_eq!(unread.status(), 200);
+        world.settle();
+        let answer = sender.send_request(ask(body(false))).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.into_body().collect().await.expect("all of it");
+        assert!(unread.into_body().collect().await.is_err(), "it is not the whole");
+    });
     world.end();
 }

@@ -69,7 +69,7 @@ fn memory_comes_back() {
 }
 
 /// One route to an endpoint that answers, one to an endpoint that streams for ever; a limit that counts by a header.
-fn two_routes(plain: SocketAddr, endless: SocketAddr) -> String {
+pub(crate) fn two_routes(plain: SocketAddr, endless: SocketAddr) -> String {
     let plain = policy(&[plain], "").replace("per = [\"tenant\"]", "per = [\"header:x-user\"]");
     let plain = plain.replace("model = \"m*\"", "model = \"m\"");
     format!(
