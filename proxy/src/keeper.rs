@@ -11,7 +11,7 @@
 //! [`Effect::WakeGateAt`]: tollgate_core::lifecycle::Effect::WakeGateAt
 //! [`Effect::Probe`]: tollgate_core::lifecycle::Effect::Probe
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -25,13 +25,17 @@ use crate::gateway::Gateway;
 use crate::upstream::Check;
 
 /// Where requests leave what they ask of the gate.
-#[derive(Debug, Default)]
-pub(crate) struct Keeper(Mutex<Wishes>);
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    clock: Arc<dyn Clock>,
+    wishes: Mutex<Wishes>,
+}
 
 #[derive(Debug, Default)]
 struct Wishes {
-    /// When the gate wants to be woken.
-    wakes: BTreeSet<Instant>,
+    /// When the gate wants to be woken. Each wish has a timer, set as it was made: among wishes of one instant, those of
+    /// requests included, the first that was made comes first, as in the simulator's list.
+    wakes: BTreeMap<Instant, Box<dyn Timer>>,
     /// Whose health is to be checked.
     probes: Vec<EndpointId>,
     /// Nobody needs the gate any more.
@@ -40,12 +44,24 @@ struct Wishes {
 }
 
 impl Keeper {
+    pub(crate) fn new(clock: &Arc<dyn Clock>) -> Keeper {
+        Keeper {
+            clock: Arc::clone(clock),
+            wishes: Mutex::new(Wishes::default()),
+        }
+    }
+
     /// Wakes the gate at `at`, beside any earlier wish.
     pub(crate) fn wake_at(&self, at: Instant) {
         self.tell(|wishes| {
             // Beyond the bound a wake-up may come a little later, never earlier.
             let crowded = MOST_WISHES <= wishes.wakes.len();
-            wishes.wakes.insert(if crowded { round_up(at) } else { at });
+            let at = if crowded { round_up(at) } else { at };
+            wishes.wakes.entry(at).or_insert_with(|| {
+                let mut timer = self.clock.timer();
+                timer.set(at);
+                timer
+            });
         });
     }
 
@@ -71,23 +87,20 @@ impl Keeper {
 
     fn lock(&self) -> MutexGuard<'_, Wishes> {
         // No call leaves it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Wishes {
-    /// When the gate is to be woken next.
-    fn first(&self) -> Instant {
-        self.wakes.first().copied().unwrap_or(Instant::FAR)
-    }
-
-    /// Whether it is to be woken now; one wake-up does for all wishes that have come.
-    fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = self.first() <= now;
-        if is_due {
-            self.wakes = self.wakes.split_off(&(now + Nanos::from_nanos(1)));
-        }
-        is_due
+    /// Ready when the first wish has come; one wake-up does for all that have come by `now`.
+    fn poll(&mut self, cx: &mut Context<'_>, clock: &dyn Clock) -> Poll<()> {
+        let Some(mut first) = self.wakes.first_entry() else {
+            return Poll::Pending;
+        };
+        ready!(first.get_mut().poll(cx));
+        let now = clock.now();
+        self.wakes = self.wakes.split_off(&(now + Nanos::from_nanos(1)));
+        Poll::Ready(())
     }
 }
 
@@ -96,11 +109,8 @@ pub(crate) struct Keeping {
     keeper: Arc<Keeper>,
     gateway: Weak<Gateway>,
     clock: Arc<dyn Clock>,
-    timer: Box<dyn Timer>,
-    /// What it is set to, if it has not rung.
-    armed: Instant,
-    /// When connections, and keys of limits, are looked through next.
-    sweep_at: Instant,
+    /// Rings when connections, and keys of limits, are looked through next.
+    sweep: Box<dyn Timer>,
     checks: Vec<Check>,
     effects: Effects,
 }
@@ -117,13 +127,13 @@ enum Due {
 
 impl Keeping {
     pub(crate) fn new(gateway: &Arc<Gateway>) -> Keeping {
+        let mut sweep = gateway.clock.timer();
+        sweep.set(gateway.clock.now() + gateway.settings.upstream.idle);
         Keeping {
             keeper: Arc::clone(&gateway.keeper),
             gateway: Arc::downgrade(gateway),
             clock: Arc::clone(&gateway.clock),
-            timer: gateway.clock.timer(),
-            armed: Instant::FAR,
-            sweep_at: gateway.clock.now() + gateway.settings.upstream.idle,
+            sweep,
             checks: Vec::new(),
             effects: Effects::new(),
         }
@@ -142,7 +152,7 @@ impl Keeping {
                     let now = self.clock.now();
                     gateway.upstreams.sweep(now);
                     gateway.gate.forget(now);
-                    self.sweep_at = now + gateway.settings.upstream.idle;
+                    self.sweep.set(now + gateway.settings.upstream.idle);
                 }
                 Due::End => return,
             }
@@ -163,21 +173,11 @@ impl Keeping {
         }
         // Whatever comes from here on wakes this task.
         wishes.waker = Some(cx.waker().clone());
-        let first = wishes.first();
-        drop(wishes);
-        let next = first.min(self.sweep_at);
-        // A timer that is set again has not rung, whatever the time.
-        if self.armed != next {
-            self.armed = next;
-            self.timer.set(next);
-        }
-        ready!(self.timer.poll(cx));
-        self.armed = Instant::FAR;
-        let now = self.clock.now();
-        if self.keeper.lock().is_due(now) {
+        if wishes.poll(cx, &*self.clock).is_ready() {
             return Poll::Ready(Due::Input(GateInput::Wake));
         }
-        Poll::Ready(Due::Sweep)
+        drop(wishes);
+        self.sweep.poll(cx).map(|()| Due::Sweep)
     }
 
     /// Begins the health checks that were asked for.
@@ -207,6 +207,7 @@ const MOST_WISHES: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
 
     fn at(nanos: u64) -> Instant {
         Instant::from_nanos(nanos)
@@ -214,31 +215,37 @@ mod tests {
 
     #[test]
     fn each_wish_comes_in_its_time() {
-        let keeper = Keeper::default();
+        let clock = ManualClock::new();
+        let time: Arc<dyn Clock> = Arc::new(clock.clone());
+        let keeper = Keeper::new(&time);
         for nanos in [30, 10, 20, 10] {
             keeper.wake_at(at(nanos));
         }
-        assert_eq!(keeper.lock().first(), at(10));
-        assert!(!keeper.lock().is_due(at(9)));
-        assert!(keeper.lock().is_due(at(20)), "one wake-up for all that are due");
-        assert_eq!(keeper.lock().first(), at(30));
-        assert!(keeper.lock().is_due(at(30)));
-        assert!(keeper.lock().first().is_far());
+        let mut rang = Vec::new();
+        let cx = &mut Context::from_waker(Waker::noop());
+        while !keeper.lock().wakes.is_empty() {
+            let is_due = keeper.lock().poll(cx, &clock).is_ready();
+            if is_due {
+                rang.push(clock.now());
+            } else {
+                assert!(clock.advance(), "a wish is left");
+            }
+        }
+        assert_eq!(rang, [at(10), at(20), at(30)]);
     }
 
     #[test]
     fn wishes_are_bounded() {
-        let keeper = Keeper::default();
+        let time: Arc<dyn Clock> = Arc::new(ManualClock::new());
+        let keeper = Keeper::new(&time);
         let hour = 3_600_000_000_000_u64;
-        for number in 0..1_000_000 {
-            keeper.wake_at(at(number * (hour / 1_000_000)));
+        for number in 0..100_000 {
+            keeper.wake_at(at(number * (hour / 100_000)));
         }
         let wishes = keeper.lock();
         assert!(wishes.wakes.len() <= MOST_WISHES + 3600);
-        let last = at(999_999 * (hour / 1_000_000));
-        assert!(
-            wishes.wakes.last().is_some_and(|latest| last <= *latest),
-            "the last is not lost"
-        );
+        let last = at(99_999 * (hour / 100_000));
+        let latest = wishes.wakes.last_key_value().map(|(at, _)| *at);
+        assert!(latest.is_some_and(|latest| last <= latest), "the last is not lost");
     }
 }

@@ -12,13 +12,14 @@ use http::Version;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tollgate_core::dice::{Purpose, RequestDice};
 use tollgate_core::policy::Priority;
+use tollgate_core::time::Nanos;
 use tollgate_core::usage::Usage;
 
 use super::ask::{Ask, Operation, header};
 use super::driver::{Heard, Hearing};
 use super::fault::WireKind;
 use super::line::{End, Line, Plan};
-use super::refusal::Refusal;
+use super::refusal::{RETRY_AFTER_MS, Refusal, exact_millis};
 use super::route::{json_response, read_body, sign, whole};
 use super::shape::{Identity, embeddings};
 use super::standing::Standings;
@@ -185,6 +186,12 @@ impl MockServer {
         let mut response = self.hear(hearing, &ask, &job, identity).await?;
         let millis = driver.clock.now().since(arrived).as_nanos() / 1_000_000;
         response.headers_mut().insert(PROCESSING_MS, millis.into());
+        // Whole milliseconds are all that providers say; whoever has dice meets what the simulator does.
+        if headers.contains_key(DICE)
+            && let Some(wait) = response.extensions().get::<Nanos>().copied()
+        {
+            response.headers_mut().insert(RETRY_AFTER_MS, exact_millis(wait));
+        }
         Ok(Answered {
             response,
             plan,
@@ -214,6 +221,9 @@ impl MockServer {
                     };
                     let mut response = whole(refusal.response());
                     standings.tell(response.headers_mut());
+                    if let Some(wait) = retry_after {
+                        response.extensions_mut().insert(wait);
+                    }
                     return Ok(response);
                 }
                 Heard::Open { .. } if ask.stream => {

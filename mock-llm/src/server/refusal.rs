@@ -18,7 +18,7 @@ pub(super) struct Refusal {
     pub(super) retry_after: Option<Nanos>,
 }
 
-const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 impl Refusal {
     /// The request makes no sense.
@@ -112,6 +112,12 @@ impl Refusal {
     }
 }
 
+/// `wait` in milliseconds, to the nanosecond.
+pub(super) fn exact_millis(wait: Nanos) -> HeaderValue {
+    let (millis, rest) = (wait.as_nanos() / 1_000_000, wait.as_nanos() % 1_000_000);
+    HeaderValue::try_from(format!("{millis}.{rest:06}")).expect("digits can stand in a header")
+}
+
 fn words(status: Status) -> &'static str {
     match status {
         401 => "Incorrect API key provided.",
@@ -163,6 +169,12 @@ mod tests {
             assert_eq!(go_duration(Nanos::from_millis(millis)), text);
         }
         assert_eq!(go_duration(Nanos::from_nanos(1)), "1ms", "rounded up");
+    }
+
+    #[test]
+    fn a_wait_can_be_said_exactly() {
+        assert_eq!(exact_millis(Nanos::from_nanos(200_074_923)), "200.074923");
+        assert_eq!(exact_millis(Nanos::from_nanos(7)), "0.000007");
     }
 
     #[test]

@@ -22,6 +22,8 @@ use super::handler::ask;
 use super::refusal::Refusal;
 use super::shape::{Model, json as to_json};
 use super::stream::Body;
+use crate::clock::sleep_until;
+use crate::model::{Backend as _, Probe};
 
 /// Largest body that is read; of a larger one, so much more is thrown away, so that its sender hears why.
 const MOST_BODY: usize = 16 << 20;
@@ -91,8 +93,23 @@ async fn model(State(server): State<MockServer>, Path(id): Path<String>, headers
     server.reply("GET /v1/models/{id}", found)
 }
 
+/// What a health check meets is the backend's to say, as in the simulator.
 async fn health(State(server): State<MockServer>) -> Response {
-    server.reply("GET /health", Ok(Bytes::from_static(b"{\"status\":\"ok\"}")))
+    let driver = &server.shared.driver;
+    let (asked, met) = driver.with(|state, now| (now, state.backend.probe(now)));
+    let told = match met {
+        Probe::Silence => std::future::pending().await,
+        Probe::Refused => Err(Refusal::new(503, "nobody is there")),
+        Probe::Answer { after, status } => {
+            sleep_until(&*driver.clock, asked + after).await;
+            if status < 400 {
+                Ok(Bytes::from_static(b"{\"status\":\"ok\"}"))
+            } else {
+                Err(Refusal::new(status, "it is not well"))
+            }
+        }
+    };
+    server.reply("GET /health", told)
 }
 
 async fn faults(State(server): State<MockServer>) -> Response {

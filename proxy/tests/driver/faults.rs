@@ -129,6 +129,17 @@ fn a_mistake_of_the_client_is_passed_on_as_the_provider_says_it() {
 }
 
 #[test]
+fn a_spent_quota_is_told_from_one_that_refills() {
+    let spent = broken(api("alpha", ms(300), ms(10)), FaultKind::QuotaExhausted, ms(60_000));
+    world(ONE, vec![spent], async |world| {
+        let answer = world.ask(chat(true, 5)).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
+        assert_eq!(answer.headers["x-should-retry"], "false");
+        assert_eq!(last_fault(world), Some(Fault::QuotaExhausted));
+    });
+}
+
+#[test]
 fn a_key_that_is_not_accepted_is_our_affair() {
     let wrong = FaultKind::ErrorBurst {
         share: 1.0,

@@ -119,3 +119,41 @@ fn failures_retries_and_fallbacks() {
         );
     }
 }
+
+/// Limits of every kind, permits and queues, clients that leave.
+const LIMITS: Case = Case {
+    name: "limits",
+    scenario: include_str!("limits.scenario.toml"),
+    policy: include_str!("limits.policy.toml"),
+    requests: 10_000,
+};
+
+#[test]
+fn limits_queues_and_clients_that_leave() {
+    for seed in [1, 2] {
+        let seen = twin(&LIMITS, seed);
+        assert!(
+            500 < seen.refused && 500 < seen.waited && 100 < seen.abandoned,
+            "{seen:?}"
+        );
+    }
+}
+
+/// A slow tail, health checks, errors in bursts.
+const HEDGES: Case = Case {
+    name: "hedges",
+    scenario: include_str!("hedges.scenario.toml"),
+    policy: include_str!("hedges.policy.toml"),
+    requests: 10_000,
+};
+
+#[test]
+fn hedges_and_health_checks() {
+    for seed in [1, 2] {
+        let seen = twin(&HEDGES, seed);
+        assert!(
+            300 < seen.hedges && 50 < seen.retries && 5_000 < seen.completed,
+            "{seen:?}"
+        );
+    }
+}
