@@ -49,7 +49,7 @@ fn memory_comes_back() {
     // Threads, connections and tables are there once they have been used.
     let warm_up = Load {
         requests: load.requests / 10,
-        keys: 1_000,
+        keys: load.keys / 10,
         aborted: load.aborted / 10,
     };
     run(&world, warm_up, 0);
