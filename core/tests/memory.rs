@@ -104,6 +104,10 @@ proptest! {
             }
             let n_busy = oracle.values().filter(|tat| !limiter.is_idle(tat, now)).count();
             prop_assert!(n_busy <= table.len());
+            if call.cost == 0 {
+                table.forget(|tat| limiter.is_idle(tat, now));
+                prop_assert_eq!(n_busy, table.len());
+            }
         }
     }
 

@@ -109,7 +109,7 @@ pub(crate) struct Keeping {
     keeper: Arc<Keeper>,
     gateway: Weak<Gateway>,
     clock: Arc<dyn Clock>,
-    /// Rings when connections are looked through next.
+    /// Rings when connections, and keys of limits, are looked through next.
     sweep: Box<dyn Timer>,
     checks: Vec<Check>,
     effects: Effects,
@@ -119,7 +119,7 @@ pub(crate) struct Keeping {
 enum Due {
     /// To be delivered to the gate.
     Input(GateInput),
-    /// Idle connections are to be closed.
+    /// Idle connections are to be closed, and idle keys forgotten.
     Sweep,
     /// Nothing will be any more.
     End,
@@ -151,6 +151,7 @@ impl Keeping {
                 Due::Sweep => {
                     let now = self.clock.now();
                     gateway.upstreams.sweep(now);
+                    gateway.gate.forget(now);
                     self.sweep.set(now + gateway.settings.upstream.idle);
                 }
                 Due::End => return,

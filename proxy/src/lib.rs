@@ -7,9 +7,12 @@
 //! | handler | turns an HTTP request into a [`Request`](tollgate_core::lifecycle::Request), and answers in the form that clients of an OpenAI-style API expect |
 //! | driver | delivers [`Input`](tollgate_core::lifecycle::Input) to a [`Lifecycle`](tollgate_core::lifecycle::Lifecycle), one at a time, until [`Effect::Finish`](tollgate_core::lifecycle::Effect::Finish) |
 //! | perform | one line for each [`Effect`](tollgate_core::lifecycle::Effect): a timer, a connection, a stream, an answer |
-//! | gate | one task that delivers [`GateInput`](tollgate_core::gate::GateInput), with a timer of its own |
+//! | keeper | one task that delivers [`GateInput`](tollgate_core::gate::GateInput), with timers of its own |
+//! | mailbox | word from one request to another, on whatever thread: its wait is over |
+//! | relay | the body of an answer, which drives its request on as the client reads |
 //! | clock | the only place that reads the time |
-//! | reload, shutdown | another policy without a pause; every task is waited for |
+//!
+//! `tests/twin/` runs the same traces through this driver and the simulator's, and finds equal decisions.
 //!
 //! # The driver's contract
 //!

@@ -208,6 +208,13 @@ impl<M: Memory> Limits<M> {
         self.entries[limit.index()].standing(key, now)
     }
 
+    /// Forgets the keys whose states equal those of new ones.
+    pub fn forget(&self, now: Instant) {
+        for entry in &self.entries {
+            entry.forget(now);
+        }
+    }
+
     /// How many keys are remembered, per limit.
     #[must_use]
     pub fn keys(&self) -> Vec<usize> {
@@ -420,6 +427,10 @@ impl<M: Memory> Entry<M> {
 
     fn standing(&self, key: KeyHash, now: Instant) -> Standing {
         with_law!(&self.law, limiter, table => table.read(key, |state| limiter.standing(state, now)))
+    }
+
+    fn forget(&self, now: Instant) {
+        with_law!(&self.law, limiter, table => table.forget(|state| limiter.is_idle(state, now)));
     }
 
     fn keys(&self) -> usize {

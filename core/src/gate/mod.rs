@@ -110,6 +110,12 @@ impl<M: Memory> Gate<M> {
         self.limits.standing(limit, key, now)
     }
 
+    /// Gives back the memory of keys that owe nothing and are owed nothing. No decision changes by it, and none needs it:
+    /// for drivers that live long, now and then.
+    pub fn forget(&self, now: Instant) {
+        self.limits.forget(now);
+    }
+
     fn start(&self, now: Instant, effects: &mut Effects) {
         for (at, endpoint) in self.policy.endpoints.iter().enumerate() {
             if let Some(probe) = &self.policy.pool(endpoint.pool).probe {

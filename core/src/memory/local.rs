@@ -95,6 +95,10 @@ impl<T: Copy + Default> Keyed<T> for LocalTable<T> {
         }
     }
 
+    fn forget(&self, idle: impl Fn(&T) -> bool) {
+        self.own.borrow_mut().forget(&idle);
+    }
+
     #[inline]
     fn read<R>(&self, key: KeyHash, f: impl FnOnce(&T) -> R) -> R {
         f(&self.own.borrow().state(key))

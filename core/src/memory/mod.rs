@@ -8,6 +8,7 @@
 //! |---|---|
 //! | On one thread, shared memory is local memory. | `local_equals_shared_words`, `local_equals_shared_blocks`, `local_equals_shared_tables`, `local_equals_shared_tables_in_shards` |
 //! | Forgetting a key cannot be observed. | `eviction_is_invisible` |
+//! | What is told to forget keeps busy keys only. | `eviction_is_invisible` |
 //! | A table holds no more keys than it may. | `table_is_bounded` |
 //! | Keys without a place of their own share one, strictly, and are told. | `overflow_is_shared_and_reported` |
 //! | On many threads, no update is lost or torn. | `words_lose_no_update`, `blocks_lose_no_update`, `tables_lose_no_update` (loom) |
@@ -113,6 +114,11 @@ pub trait Keyed<T> {
     /// If the key has been forgotten meanwhile its state is fresh, and is kept only if `f` leaves it busy; if there is
     /// no room to keep it, `f` runs again on the state that is shared, so that what is owed stays owed.
     fn amend<R>(&self, key: KeyHash, place: Place, idle: impl Fn(&T) -> bool, f: impl Fn(&mut T) -> R) -> R;
+
+    /// Forgets every idle state, and gives back the memory that those left do not need.
+    ///
+    /// It takes as long as there are keys. Without it a table is as large as it has ever had to be.
+    fn forget(&self, idle: impl Fn(&T) -> bool);
 
     /// Looks at the state of `key`: a fresh one if it has none of its own.
     fn read<R>(&self, key: KeyHash, f: impl FnOnce(&T) -> R) -> R;

@@ -145,6 +145,12 @@ impl<T: Copy + Default> Keyed<T> for SharedTable<T> {
         own.unwrap_or_else(|| self.in_overflow(f))
     }
 
+    fn forget(&self, idle: impl Fn(&T) -> bool) {
+        for shard in &self.shards {
+            lock(&shard.0).forget(&idle);
+        }
+    }
+
     #[inline]
     fn read<R>(&self, key: KeyHash, f: impl FnOnce(&T) -> R) -> R {
         let state = self.shard(key).state(key);

@@ -2,7 +2,7 @@
 //!
 //! Open addressing with linear probing. Deletion shifts followers back, so there are no tombstones to pile up. Nothing
 //! is ever iterated to decide, and there is no janitor: each new key inspects the two slots under a clock hand, and
-//! forgets the idle states it finds there.
+//! forgets the idle states it finds there. Who wants the memory back as well says so, when nothing waits for it.
 //!
 //! The hand does not go around slot by slot. What is just ahead of such a hand has not been cleaned for a whole round,
 //! so keys crowd there, and probing, which slows down with the square of the crowd, took microseconds. Counting with
@@ -103,6 +103,15 @@ impl<T: Copy + Default> Table<T> {
             self.insert(key.0, state);
         }
         Some(result)
+    }
+
+    /// Forgets every idle state, in a table that is as small as it can be.
+    pub(super) fn forget(&mut self, idle: &impl Fn(&T) -> bool) {
+        let is_vacant = |index: usize| self.slots[index].key == 0 && !(self.has_zero && index + 1 == self.slots.len());
+        let mut kept = (0..self.slots.len()).filter(|index| !is_vacant(*index));
+        if kept.any(|index| idle(&self.slots[index].state)) {
+            self.rebuild(idle);
+        }
     }
 
     #[inline]

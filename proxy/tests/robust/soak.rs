@@ -42,7 +42,10 @@ fn memory_comes_back() {
         line.say(STREAM.as_bytes());
         while line.say(TOKEN.repeat(10).as_bytes()) {}
     });
-    let world = World::with(&two_routes(plain.address, endless.address), "");
+    let world = World::with(
+        &two_routes(plain.address, endless.address),
+        "[upstream]\nidle = \"2s\"\n",
+    );
     // Threads, connections and tables are there once they have been used.
     let warm_up = Load {
         requests: load.requests / 10,
@@ -54,6 +57,9 @@ fn memory_comes_back() {
     let before = world.memory();
     run(&world, load, 1);
     world.settle();
+    // The one that those who went share owes for long.
+    let is_forgotten = |status: &serde_json::Value| status["limits"][0]["keys"].as_u64().is_some_and(|keys| keys <= 1);
+    world.eventually("keys that owe nothing are forgotten", is_forgotten);
     let after = world.memory();
     say(&format!(
         "{} requests, {} keys and {} clients that went: {} KiB before, {} KiB after, {} KiB at most",
@@ -71,6 +77,8 @@ fn memory_comes_back() {
 /// One route to an endpoint that answers, one to an endpoint that streams for ever; a limit that counts by a header.
 pub(crate) fn two_routes(plain: SocketAddr, endless: SocketAddr) -> String {
     let plain = policy(&[plain], "").replace("per = [\"tenant\"]", "per = [\"header:x-user\"]");
+    // Each key owes something for some seconds, and is remembered for that long.
+    let plain = plain.replace("amount = 1_000_000_000, period", "amount = 1, period");
     let plain = plain.replace("model = \"m*\"", "model = \"m\"");
     format!(
         "{plain}\n[[route]]\nname = \"endless\"\npools = [\"endless\"]\n\n[[pool]]\nname = \"endless\"\n\
