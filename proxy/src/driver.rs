@@ -115,7 +115,7 @@ impl Exchange {
     /// The timer comes last: when it has rung, everything that attempts have sent by then has been delivered.
     fn next(&mut self, cx: &mut Context<'_>, now: &mut Instant) -> Poll<Input> {
         if let Some(ticket) = self.asked.take() {
-            // There is no store that could answer, and policies that need one are refused when they are read.
+            // There is no store that could answer; a gateway is not built for a policy that needs one.
             let ruling = Ruling::Unavailable;
             return Poll::Ready(Input::Rule { ticket, ruling });
         }

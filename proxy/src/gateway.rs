@@ -11,7 +11,7 @@ use tollgate_core::gate::{Gate, GateInput, Snapshot};
 use tollgate_core::id::EndpointId;
 use tollgate_core::lifecycle::{Effects, Outcome};
 use tollgate_core::memory::Shared;
-use tollgate_core::policy::{Partition, Policy, Word};
+use tollgate_core::policy::{Limit, Partition, Policy, Store, Word};
 use tollgate_core::time::Instant;
 
 use crate::auth::{MissingKey, ProviderKeys};
@@ -90,6 +90,13 @@ pub enum BuildError {
     Endpoint(Unreachable),
     /// What the settings ask for is not in this build.
     Tokenizer(NoTokenizer),
+    /// A limit needs what can be simulated and not be served.
+    Limit {
+        /// Its name.
+        limit: String,
+        /// What it needs.
+        needs: &'static str,
+    },
 }
 
 impl Gateway {
@@ -273,6 +280,9 @@ impl Builder {
     ///
     /// If it could not serve: an endpoint without an address, a key that is not there, certificates of no use.
     pub fn build(self) -> Result<Arc<Gateway>, BuildError> {
+        if let Some(wrong) = self.policy.limits.iter().find_map(unserved) {
+            return Err(wrong);
+        }
         let connect = match self.connect {
             Some(connect) => connect,
             None => Arc::new(Tcp::new(&self.settings.upstream).map_err(BuildError::Certificates)?),
@@ -320,6 +330,18 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.keeper.end();
     }
+}
+
+/// What is wrong with a limit that would be counted by nothing, or nowhere.
+fn unserved(limit: &Limit) -> Option<BuildError> {
+    let has_claim = limit.per.iter().any(|word| matches!(word, Partition::Claim(_)));
+    let needs = match limit.store {
+        Store::Strict { .. } => "a store that several gateways share",
+        Store::Local if has_claim => "claims of tokens, by `per = [\"claim:…\"]`",
+        Store::Local => return None,
+    };
+    let limit = limit.name.clone();
+    Some(BuildError::Limit { limit, needs })
 }
 
 /// Headers and claims that `policy` matches or counts by.
@@ -391,6 +413,12 @@ impl fmt::Display for BuildError {
                 write!(f, "{between}{missing}")
             }),
             BuildError::Endpoint(endpoint) => write!(f, "{endpoint}"),
+            BuildError::Limit { limit, needs } => {
+                write!(
+                    f,
+                    "limit `{limit}` needs {needs}: that can be simulated, and is not served yet"
+                )
+            }
             BuildError::Tokenizer(error) => write!(f, "`estimate` asks for a tokenizer: {error}"),
         }
     }

@@ -78,6 +78,7 @@ fn unbuilt(error: &BuildError) -> Failure {
     let help = match error {
         BuildError::Certificates(_) => "`upstream.ca_file` names certificates in PEM",
         BuildError::Keys(_) => "export the variable, or leave `api_key_env` out where no key is needed",
+        BuildError::Limit { .. } => "a limit of this process, counted per tenant, key or header, can be served",
         BuildError::Tokenizer(_) => "`cargo install --path . --features tokenizer`, or `estimate = \"bytes\"`",
         BuildError::Endpoint(_) => "every endpoint needs a `url` and a `provider` that is spoken here",
     };
