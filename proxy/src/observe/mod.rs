@@ -167,6 +167,21 @@ impl Observer {
     #[inline]
     pub fn ended(&self, endpoint: EndpointId, how: Ended) {
         self.metrics.ended(endpoint.index(), how);
+        let Ended::Failed(fault) = how else { return };
+        // Neither mends itself, and the endpoint's scope is left alone after it: this is said a few times a minute.
+        let what = match fault {
+            Fault::Credential => "a provider does not accept our key",
+            Fault::QuotaExhausted => "a quota at a provider is used up, and does not refill by itself",
+            Fault::Connect
+            | Fault::NoConnection
+            | Fault::Timeout
+            | Fault::RateLimited
+            | Fault::Overloaded
+            | Fault::Server
+            | Fault::Client
+            | Fault::Stream => return,
+        };
+        self.log.tell(Level::Warn, what, &[("endpoint", self.name(endpoint))]);
     }
 
     /// An endpoint is out of its pool.

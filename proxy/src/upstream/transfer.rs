@@ -125,6 +125,9 @@ impl Transfer {
                     let answer = ready!(answering.as_mut().poll(cx));
                     self.hear(answer, now)
                 }
+                // All that was promised is here. Whoever relays it stops to ask once it has been sent, and the mark of the
+                // end may come later.
+                State::Answering { body, .. } if body.size_hint().exact() == Some(0) => Some(self.end(now)),
                 State::Answering { link, body } => {
                     let mut frame = Pin::new(&mut *body).poll_frame(cx);
                     if frame.is_pending() {
@@ -213,8 +216,8 @@ impl Transfer {
     }
 
     fn end(&mut self, now: Instant) -> Said {
-        if let State::Answering { link, .. } = std::mem::replace(&mut self.state, State::Over) {
-            link.end(None, now);
+        if let State::Answering { link, body } = std::mem::replace(&mut self.state, State::Over) {
+            link.end(Some(body), now);
         }
         Said::End
     }

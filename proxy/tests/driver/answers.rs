@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use axum::body::Body;
 use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use tollgate_core::lifecycle::End;
 use tollgate_core::time::Nanos;
 use tollgate_mock_llm::model::FaultKind;
@@ -51,6 +52,46 @@ fn a_whole_answer_is_relayed() {
         assert_eq!(outcome.end, End::Completed);
         assert_eq!(outcome.finished, at(400));
         assert_eq!((outcome.usage.input, outcome.usage.output), (5, 11));
+    });
+}
+
+/// A client's connection asks for no more once all bytes that were announced are sent: the answer is complete then,
+/// although the mark of its end is another frame of HTTP/2.
+#[test]
+fn an_answer_over_http2_is_complete_with_its_last_byte() {
+    let policy = ONE.replace("http://alpha/v1", "http://late/v1");
+    world(&policy, vec![], async |world| {
+        let (head, mut body) = world.send(chat(false, 11)).await.into_parts();
+        let announced = head.headers["content-length"].to_str().expect("digits");
+        let announced: u64 = announced.parse().expect("a number");
+        let mut sent = 0;
+        while sent < announced {
+            let frame = body.frame().await.expect("there is more").expect("it comes whole");
+            sent += frame.into_data().map_or(0, |data| data.len() as u64);
+        }
+        drop(body);
+        let outcome = world.end();
+        assert_eq!(outcome.end, End::Completed);
+        assert_eq!((outcome.usage.input, outcome.usage.output), (5, 11));
+    });
+}
+
+#[test]
+fn a_stream_over_http2_is_relayed_and_can_be_left() {
+    let policy = ONE.replace("alpha/v1", "alpha-h2/v1");
+    world(&policy, vec![api("alpha", ms(300), ms(10))], async |world| {
+        let answer = world.ask(chat(true, 11)).await;
+        assert!(
+            answer.whole && answer.body.ends_with("data: [DONE]\n\n"),
+            "{}",
+            answer.body
+        );
+        assert_eq!(world.end().end, End::Completed);
+        let left = world.send(chat(true, 1000)).await;
+        drop(left);
+        assert_eq!(world.ends()[1].end, End::Abandoned);
+        world.until(ms(2_000)).await;
+        assert_eq!(world.server("alpha").stats().cancelled, 1, "the stream is reset");
     });
 }
 

@@ -1,13 +1,20 @@
 //! A gateway, its backends and a clock that stands still while anything can happen.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Frame;
 use http_body_util::BodyExt as _;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tollgate_core::lifecycle::Outcome;
 use tollgate_core::policy;
 use tollgate_core::time::{Instant, Nanos};
@@ -40,6 +47,7 @@ impl Watch for Ends {
 }
 
 /// Streams within the process to the server that has the host's name. Nobody ever answers at `nowhere`.
+/// HTTP/2 is spoken to hosts whose names end in `-h2`.
 struct InProcess(BTreeMap<String, MockServer>);
 
 impl Connect for InProcess {
@@ -47,14 +55,55 @@ impl Connect for InProcess {
         if address.host == "nowhere" {
             return Box::pin(std::future::pending());
         }
-        let server = self.0.get(&address.host).cloned();
+        if address.host == "late" {
+            return Box::pin(async { Ok(late()) });
+        }
+        let (name, protocol) = match address.host.strip_suffix("-h2") {
+            Some(name) => (name, Protocol::Http2),
+            None => (address.host.as_str(), Protocol::Http1),
+        };
+        let server = self.0.get(name).cloned();
         Box::pin(async move {
             let server = server.ok_or(io::ErrorKind::NotFound)?;
             Ok(Connected {
                 wire: Box::new(server.connect()?),
-                protocol: Protocol::Http1,
+                protocol,
             })
         })
+    }
+}
+
+/// A server of HTTP/2 that sends every byte of its answer, and never the mark of its end.
+fn late() -> Connected {
+    const ANSWER: &str = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":11}}"#;
+    let (wire, other) = tokio::io::duplex(1 << 16);
+    let answer = service_fn(|_request| async {
+        let bytes = Unending(Some(Bytes::from_static(ANSWER.as_bytes())));
+        let response = Response::builder().header("content-type", "application/json");
+        let response = response.header("content-length", ANSWER.len());
+        Ok::<_, Infallible>(response.body(bytes).expect("a response"))
+    });
+    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    // It ends with its connection.
+    drop(tokio::spawn(server.serve_connection(TokioIo::new(other), answer)));
+    Connected {
+        wire: Box::new(wire),
+        protocol: Protocol::Http2,
+    }
+}
+
+/// A body of these bytes that does not end.
+struct Unending(Option<Bytes>);
+
+impl http_body::Body for Unending {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
     }
 }
 
