@@ -44,10 +44,10 @@ pub(super) fn unserved(unserved: Unserved) -> String {
         Unserved::MediaType => {
             "The body must be plain JSON: `Content-Type: application/json`, and no `Content-Encoding`.".to_owned()
         }
-        Unserved::Malformed => "This is no HTTP request.".to_owned(),
+        Unserved::Malformed => "This is no HTTP request. Is it TLS, at a port that does not speak it?".to_owned(),
         Unserved::UriTooLong => "The path is longer than is read.".to_owned(),
         Unserved::HeadersTooLarge { most } => {
-            format!("The headers are longer than {most} bytes, the most that is read.")
+            format!("There are too many headers, or they are longer than {most} bytes, the most that is read.")
         }
         Unserved::BuffersFull => "The gateway has no memory left for another body. Try again soon.".to_owned(),
         Unserved::ConnectionsFull => "The gateway has as many connections as it may. Try again soon.".to_owned(),

@@ -268,9 +268,19 @@ fn unserved_row(unserved: Unserved) -> Row {
             "unsupported_media_type",
             "the body is not `application/json`, or is compressed",
         ),
-        Unserved::Malformed => (400, INVALID, "malformed_request", "the request is no HTTP"),
+        Unserved::Malformed => (
+            400,
+            INVALID,
+            "malformed_request",
+            "the request is no HTTP, or TLS at a port without it",
+        ),
         Unserved::UriTooLong => (414, INVALID, "uri_too_long", "the path is longer than is read"),
-        Unserved::HeadersTooLarge { .. } => (431, INVALID, "headers_too_large", "the headers are longer than is read"),
+        Unserved::HeadersTooLarge { .. } => (
+            431,
+            INVALID,
+            "headers_too_large",
+            "the headers are longer, or more, than are read",
+        ),
         Unserved::BuffersFull => (
             503,
             UNAVAILABLE,

@@ -213,7 +213,16 @@ fn others() -> Vec<(Unserved, u16, &'static str, &'static str, Option<&'static s
             "headers_too_large",
             never,
         ),
+        (Unserved::Malformed, 400, invalid, "malformed_request", never),
+        (Unserved::UriTooLong, 414, invalid, "uri_too_long", never),
         (Unserved::BuffersFull, 503, unavailable, "server_is_overloaded", None),
+        (
+            Unserved::ConnectionsFull,
+            503,
+            unavailable,
+            "server_is_overloaded",
+            None,
+        ),
         (Unserved::Stopping, 503, unavailable, "stopping", None),
     ]
 }
