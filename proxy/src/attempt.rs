@@ -111,6 +111,11 @@ impl Attempt {
                 let bytes = self.reader.end(false, &mut self.news);
                 self.hold(bytes);
             }
+            Said::Unreachable(error) => {
+                gateway.observer.unreachable(self.endpoint, &error);
+                let fault = Fault::Connect;
+                self.news.push(AttemptEvent::Fail { fault });
+            }
             Said::Failed(fault) => self.news.push(AttemptEvent::Fail { fault }),
         }
     }

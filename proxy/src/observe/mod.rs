@@ -184,6 +184,13 @@ impl Observer {
         self.log.tell(Level::Warn, what, &[("endpoint", self.name(endpoint))]);
     }
 
+    /// No connection to an endpoint came about, and why: name, port, or certificate. Under load it is said often, so only
+    /// to those who look for it.
+    pub fn unreachable(&self, endpoint: EndpointId, error: &std::io::Error) {
+        let fields: [(&str, &dyn Display); 2] = [("endpoint", self.name(endpoint)), ("error", error)];
+        self.log.tell(Level::Debug, "an endpoint cannot be reached", &fields);
+    }
+
     /// An endpoint is out of its pool.
     pub fn ejected(&self, endpoint: EndpointId, ejection: Ejection, now: Instant, until: Instant) {
         self.metrics.ejected(endpoint.index(), ejection);

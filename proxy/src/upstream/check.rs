@@ -55,7 +55,7 @@ impl Check {
         loop {
             match self.transfer.poll(cx, self.clock.now()) {
                 Poll::Ready(Said::Head(parts)) => return Poll::Ready(parts.status.as_u16() < 400),
-                Poll::Ready(Said::Failed(_) | Said::End) => return Poll::Ready(false),
+                Poll::Ready(Said::Failed(_) | Said::Unreachable(_) | Said::End) => return Poll::Ready(false),
                 Poll::Ready(Said::Waiting | Said::Served | Said::Connected | Said::Data(_)) => {}
                 Poll::Pending => {
                     ready!(self.timer.poll(cx));

@@ -84,6 +84,8 @@ pub(crate) enum Said {
     Data(Bytes),
     /// It is complete. Nothing follows.
     End,
+    /// No connection came about. Nothing follows.
+    Unreachable(io::Error),
     /// It has failed. Nothing follows.
     Failed(Fault),
 }
@@ -117,7 +119,10 @@ impl Transfer {
                 }
                 State::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
                     Ok(link) => self.turn_to(State::Ready(link)),
-                    Err(_) => Some(self.fail(Fault::Connect)),
+                    Err(error) => {
+                        self.state = State::Over;
+                        Some(Said::Unreachable(error))
+                    }
                 },
                 State::Ready(_) => Some(self.send()),
                 State::Sent { link, answering } => {
