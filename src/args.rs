@@ -82,7 +82,7 @@ pub(crate) enum Command {
     /// Any key and any model will do, unless --api-key and --model say otherwise.
     ///
     /// Faults of the scenario come at their times, counted from the start. More are ordered while it runs: POST
-    /// /mock/faults takes the keys of a [[fault]], or `reset`, `hang`, `slow-body`, `garbage` and `endless-headers`; GET
+    /// /mock/faults takes the keys of a `[[fault]]`, or `reset`, `hang`, `slow-body`, `garbage` and `endless-headers`; GET
     /// lists them, DELETE ends them. GET /mock/stats tells what was asked and what became of it.
     #[command(after_help = "Examples:\n  \
         tollgate mock\n  \

@@ -23,7 +23,7 @@ pub struct Sources<'a> {
     pub file: Option<SettingsFile<'a>>,
     /// Variables and their values; those whose names do not begin with `TOLLGATE_` are not looked at.
     pub environment: &'a [(String, String)],
-    /// Flags as [`Row::flag`] writes them, and their values; lists may come in pieces.
+    /// Flags as `Row::flag` writes them, and their values; lists may come in pieces.
     pub flags: &'a [(&'static str, String)],
 }
 
