@@ -142,7 +142,9 @@ impl Driver {
                 if timer.poll(cx).is_pending() {
                     return Poll::<()>::Pending;
                 }
+                // What has rung would ring again at once, for ever, if nothing else is to come.
                 armed = Instant::FAR;
+                timer.set(armed);
             }
         })
         .await;
