@@ -2,15 +2,15 @@
 
 use alloc::vec::Vec;
 
-use super::endpoint::{EndpointState, Vitals};
+use super::endpoint::EndpointState;
 use super::snapshot::EndpointSnapshot;
 use super::view::View;
 use crate::balance::{AnyBalancer, Balancer, PoolView};
 use crate::dice::Rng;
 use crate::fault::Fault;
-use crate::health::{Admission, Breaker, Probing, Report};
+use crate::health::{Breaker, Probing, Report};
 use crate::id::{EndpointId, PoolId, ScopeId};
-use crate::lifecycle::{Effect, Effects, Ejection};
+use crate::lifecycle::Effects;
 use crate::load::PeakEwma;
 use crate::memory::{Guarded, Memory, Slot};
 use crate::policy::{Capability, Endpoint, LoadKind, Needs, Policy, Pool};
@@ -21,28 +21,28 @@ use crate::time::{Instant, Nanos};
 pub(crate) struct Fleet<M: Memory> {
     pub(super) endpoints: Vec<EndpointState<M>>,
     pub(super) pools: Vec<PoolState<M>>,
-    scopes: Vec<ScopeState<M>>,
+    pub(super) scopes: Vec<ScopeState<M>>,
     /// When the next active probe is due, as the driver was told.
-    next_probe: M::Word<Instant>,
+    pub(super) next_probe: M::Word<Instant>,
 }
 
 /// What the endpoints of a quota scope share.
-struct ScopeState<M: Memory> {
+pub(super) struct ScopeState<M: Memory> {
     /// Until when it is left alone.
-    cooling_until: M::Word<Instant>,
+    pub(super) cooling_until: M::Word<Instant>,
     /// Whether requests may wait for one of its endpoints.
-    queues: bool,
+    pub(super) queues: bool,
 }
 
 /// What the endpoints of a pool share.
 pub(super) struct PoolState<M: Memory> {
     balancer: AnyBalancer,
-    breaker: Breaker,
-    probing: Option<Probing>,
+    pub(super) breaker: Breaker,
+    pub(super) probing: Option<Probing>,
     /// Moves on by one per round-robin pick.
     turn: M::Word<u64>,
     /// How many endpoints are ejected for failing.
-    unhealthy: M::Word<u64>,
+    pub(super) unhealthy: M::Word<u64>,
     pub(super) queue: M::Block<WaitQueue>,
     pub(super) queues: bool,
     /// Every endpoint can do everything.
@@ -108,12 +108,6 @@ pub(crate) enum AttemptVerdict {
     Ignore,
 }
 
-/// How long a scope is left alone after a fault that does not say how long.
-const COOL_RATE_LIMITED: Nanos = Nanos::from_secs(1);
-/// The same after a fault that time alone does not mend.
-const COOL_EXHAUSTED: Nanos = Nanos::from_secs(60);
-/// The longest Retry-After that is believed.
-const COOL_MOST: Nanos = Nanos::from_secs(3600);
 /// Races that a pick may lose before the pool counts as full.
 const MOST_RACES: usize = 8;
 
@@ -222,54 +216,6 @@ impl<M: Memory> Fleet<M> {
         self.free(policy, permit.endpoint, now, effects);
     }
 
-    /// An active probe has been answered. One that was asked for under another policy may be of no endpoint here.
-    pub(crate) fn judge(&self, policy: &Policy, endpoint: EndpointId, ok: bool, now: Instant, effects: &mut Effects) {
-        let Some(asked) = policy.endpoints.get(endpoint.index()) else {
-            return;
-        };
-        let Some(probing) = &self.pools[asked.pool.index()].probing else {
-            return;
-        };
-        self.update_vitals(policy, endpoint, now, effects, |_, vitals| {
-            let _turn = probing.judge(&mut vitals.probing, ok);
-        });
-    }
-
-    pub(super) fn schedule_probe(&self, endpoint: EndpointId, at: Instant) {
-        self.endpoints[endpoint.index()].probe_due.update(|due| *due = at);
-    }
-
-    /// Asks for every active probe that is due; returns when the next one is, if that is news.
-    pub(super) fn probe_due(&self, policy: &Policy, now: Instant, effects: &mut Effects) -> Option<Instant> {
-        let mut next = Instant::FAR;
-        for (at, state) in self.endpoints.iter().enumerate() {
-            let Some(probe) = &policy.pool(policy.endpoints[at].pool).probe else {
-                continue;
-            };
-            let (is_due, due) = state.probe_due.update(|due| {
-                let is_due = *due <= now;
-                if is_due {
-                    // By whole periods, so that a late wake-up does not shift the rhythm.
-                    let periods = now.since(*due).as_nanos() / probe.every.as_nanos().max(1) + 1;
-                    *due += probe.every * periods;
-                }
-                (is_due, *due)
-            });
-            if is_due {
-                effects.push(Effect::Probe {
-                    endpoint: EndpointId::at(at),
-                });
-            }
-            next = next.min(due);
-        }
-        let is_news = self.next_probe.update(|told| {
-            let is_news = *told != next;
-            *told = next;
-            is_news
-        });
-        is_news.then_some(next)
-    }
-
     pub(super) fn snapshot(&self, policy: &Policy, endpoint: EndpointId) -> EndpointSnapshot {
         let state = &self.endpoints[endpoint.index()];
         EndpointSnapshot {
@@ -298,62 +244,6 @@ impl<M: Memory> Fleet<M> {
         self.scopes[scope.index()].cooling_until.read(|until| *until)
     }
 
-    /// Whether `endpoint` may be handed to somebody who waits.
-    pub(super) fn may_serve(&self, policy: &Policy, endpoint: EndpointId, now: Instant) -> bool {
-        let state = &self.endpoints[endpoint.index()];
-        let healthy = self.panics(policy.endpoint(endpoint).pool, policy)
-            || state.is_healthy(|| self.breaker(policy, endpoint), now);
-        healthy && self.cooling_until(policy, endpoint) <= now
-    }
-
-    /// Turns a permit that was taken into one that health agrees with; with `panic`, health is not asked.
-    pub(super) fn admit(&self, policy: &Policy, endpoint: EndpointId, panic: bool, now: Instant) -> Option<Permit> {
-        let state = &self.endpoints[endpoint.index()];
-        if state.ejected_until.read(|until| *until) == Instant::EPOCH {
-            return Some(Permit { endpoint, probe: None });
-        }
-        let breaker = self.breaker(policy, endpoint);
-        let admission = state.vitals.with(|vitals| {
-            if !panic && !vitals.probing.is_up() {
-                return Admission::No { until: Instant::FAR };
-            }
-            let admission = breaker.admit(&mut vitals.health, now);
-            let until = vitals.ejected_until(breaker);
-            state.ejected_until.update(|ejected| *ejected = until);
-            admission
-        });
-        match admission {
-            Admission::Yes => Some(Permit { endpoint, probe: None }),
-            Admission::Probe(slot) => Some(Permit {
-                endpoint,
-                probe: Some(slot),
-            }),
-            Admission::No { .. } => panic.then_some(Permit { endpoint, probe: None }),
-        }
-    }
-
-    /// Whether so few endpoints are healthy that health is ignored.
-    pub(super) fn panics(&self, pool: PoolId, policy: &Policy) -> bool {
-        let unhealthy = self.pools[pool.index()].unhealthy.read(|count| *count);
-        if unhealthy == 0 {
-            return false;
-        }
-        let pool = policy.pool(pool);
-        let all = f64::from(pool.endpoints.end - pool.endpoints.start);
-        #[expect(clippy::cast_precision_loss, reason = "at most 65,535 endpoints")]
-        let healthy = all - unhealthy as f64;
-        healthy < f64::from(pool.panic_below) * all
-    }
-
-    /// A failure counts as a long latency, however fast it came.
-    fn penalize(&self, policy: &Policy, endpoint: EndpointId, retry_after: Option<Nanos>, now: Instant) {
-        let state = &self.endpoints[endpoint.index()];
-        if let LoadKind::PeakEwma { decay } = policy.pool(state.pool).balance.load {
-            let law = PeakEwma::new(decay);
-            state.estimate.with(|estimate| law.fail(estimate, now, retry_after));
-        }
-    }
-
     fn view<'a>(&'a self, policy: &'a Policy, wish: Wish<'a>, now: Instant) -> View<'a, M> {
         let state = &self.pools[wish.pool.index()];
         View {
@@ -367,96 +257,6 @@ impl<M: Memory> Fleet<M> {
             now,
             panic: self.panics(wish.pool, policy),
             full_too: false,
-        }
-    }
-
-    /// A failure makes the endpoint look slow, and one of the account cools every endpoint of it.
-    fn faulted(
-        &self,
-        policy: &Policy,
-        endpoint: EndpointId,
-        fault: Fault,
-        retry_after: Option<Nanos>,
-        now: Instant,
-        effects: &mut Effects,
-    ) {
-        if fault != Fault::Client {
-            self.penalize(policy, endpoint, retry_after, now);
-        }
-        let length = match fault {
-            Fault::RateLimited => retry_after.unwrap_or(COOL_RATE_LIMITED),
-            Fault::QuotaExhausted | Fault::Credential => retry_after.unwrap_or(COOL_EXHAUSTED).max(COOL_EXHAUSTED),
-            Fault::Overloaded => match retry_after {
-                Some(length) => length,
-                None => return,
-            },
-            Fault::Connect | Fault::NoConnection | Fault::Timeout | Fault::Server | Fault::Client | Fault::Stream => {
-                return;
-            }
-        };
-        let until = now + length.min(COOL_MOST);
-        let scope = &self.scopes[policy.endpoint(endpoint).scope.index()];
-        // The later deadline is kept: asking again must not shorten what the provider said before.
-        let moved = scope.cooling_until.update(|cooling| {
-            let moved = *cooling < until;
-            *cooling = until.max(*cooling);
-            moved
-        });
-        if moved {
-            effects.push(Effect::Eject {
-                endpoint,
-                ejection: Ejection::RetryAfter,
-                until,
-            });
-            if scope.queues {
-                effects.push(Effect::WakeGateAt { at: until });
-            }
-        }
-    }
-
-    /// Changes the health of `endpoint`, and tells whoever needs to know.
-    fn update_vitals(
-        &self,
-        policy: &Policy,
-        endpoint: EndpointId,
-        now: Instant,
-        effects: &mut Effects,
-        change: impl FnOnce(&Breaker, &mut Vitals),
-    ) {
-        let state = &self.endpoints[endpoint.index()];
-        let id = state.pool;
-        let pool = &self.pools[id.index()];
-        let (before, after, down) = state.vitals.with(|vitals| {
-            let before = vitals.ejected_until(&pool.breaker);
-            change(&pool.breaker, vitals);
-            let after = vitals.ejected_until(&pool.breaker);
-            if before != after {
-                state.ejected_until.update(|until| *until = after);
-                let was = u64::from(before != Instant::EPOCH);
-                let is = u64::from(after != Instant::EPOCH);
-                pool.unhealthy.update(|count| *count = *count + is - was);
-            }
-            (before, after, !vitals.probing.is_up())
-        });
-        if before == after {
-            return;
-        }
-        if after == Instant::EPOCH {
-            effects.push(Effect::Restore { endpoint });
-        } else if now < after {
-            let ejection = if down { Ejection::Probe } else { Ejection::Tripped };
-            effects.push(Effect::Eject {
-                endpoint,
-                ejection,
-                until: after,
-            });
-            if pool.queues && !after.is_far() {
-                effects.push(Effect::WakeGateAt { at: after });
-            }
-        }
-        // Either this endpoint may serve again, or with it so many may not that now all may.
-        if after <= now || self.panics(id, policy) {
-            self.drain(policy, id, now, effects);
         }
     }
 }

@@ -17,6 +17,7 @@
 mod budgets;
 mod endpoint;
 mod fleet;
+mod health;
 mod limits;
 mod snapshot;
 mod view;

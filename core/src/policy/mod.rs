@@ -6,11 +6,15 @@
 
 mod access;
 mod adjust;
+mod balance;
+mod capability;
 mod classify;
 #[cfg(feature = "file")]
 pub mod file;
+mod health;
 mod matching;
 mod pool;
+mod queue;
 mod quota;
 mod route;
 
@@ -20,12 +24,13 @@ use core::fmt;
 
 pub use access::{KeyDigest, keys};
 pub use adjust::{Adjustment, HeaderStage, HeaderStages, Parameters};
+pub use balance::{Balance, BalanceKind, LoadKind, Ties};
+pub use capability::{Capability, Needs, Operation, Operations};
 pub use classify::{Charges, Class, Facts, Header};
+pub use health::{BreakerKind, Probe, Window};
 pub use matching::{Match, Pattern, Word};
-pub use pool::{
-    Balance, BalanceKind, BreakerKind, Capability, Endpoint, LoadKind, Needs, Operation, Operations, Pool, Price,
-    Probe, QueueShape, RegionId, Ties, Window,
-};
+pub use pool::{Endpoint, Pool, Price, RegionId};
+pub use queue::QueueShape;
 pub use quota::{Algorithm, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
 pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
 

@@ -30,13 +30,16 @@
 //! ```
 
 mod adjust;
+mod balance;
 mod bounds;
 mod charges;
 mod check;
 mod endpoint;
+mod health;
 mod limit;
 mod matching;
 mod pool;
+mod queue;
 mod raw;
 mod route;
 mod tenant;

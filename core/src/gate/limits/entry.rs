@@ -1,0 +1,167 @@
+//! One limit: its algorithm, the states of its keys, and what a request costs it.
+
+use super::Reach;
+use crate::id::KeyHash;
+use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Standing, Taken, TokenBucket};
+use crate::memory::{Keyed, Memory, Place, Slot};
+use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
+use crate::time::{Instant, Nanos};
+use crate::usage::{Cost, Estimate, Unit, Usage};
+
+pub(super) struct Entry<M: Memory> {
+    law: Law<M>,
+    unit: Unit,
+    refund: Refund,
+    pub(super) store: Store,
+    /// Output tokens assumed of a request that names no maximum.
+    output_default: u32,
+    /// The most that the limit can ever hold.
+    most: Cost,
+    /// Units charged on an estimate and not settled yet, of all keys.
+    pub(super) reserved: M::Word<u64>,
+}
+
+/// A limiter and the table of its states: a closed set, so that a decision is a jump.
+enum Law<M: Memory> {
+    Gcra(Gcra, M::Table<<Gcra as Limiter>::State>),
+    TokenBucket(TokenBucket, M::Table<<TokenBucket as Limiter>::State>),
+    FixedWindow(FixedWindow, M::Table<<FixedWindow as Limiter>::State>),
+    Permits(Permits, M::Table<<Permits as Limiter>::State>),
+}
+
+/// Runs `$body` with the limiter and table of whichever law it is.
+macro_rules! with_law {
+    ($law:expr, $limiter:ident, $table:ident => $body:expr) => {
+        match $law {
+            Law::Gcra($limiter, $table) => $body,
+            Law::TokenBucket($limiter, $table) => $body,
+            Law::FixedWindow($limiter, $table) => $body,
+            Law::Permits($limiter, $table) => $body,
+        }
+    };
+}
+
+impl<M: Memory> Entry<M> {
+    pub(super) fn new(limit: &Limit) -> Entry<M> {
+        let most = match limit.on_wait {
+            OnWait::Refuse => Nanos::ZERO,
+            OnWait::Delay { most } => most,
+        };
+        let table = limit.max_keys;
+        let law = match limit.algorithm {
+            Algorithm::Gcra(quota) => Law::Gcra(Gcra::new(quota, most), M::Table::new(table)),
+            Algorithm::TokenBucket(quota) => Law::TokenBucket(TokenBucket::new(quota, most), M::Table::new(table)),
+            Algorithm::FixedWindow(quota) => Law::FixedWindow(FixedWindow::new(quota), M::Table::new(table)),
+            Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
+        };
+        Entry {
+            law,
+            unit: limit.unit,
+            refund: limit.refund,
+            store: limit.store,
+            output_default: limit.output_default,
+            most: limit.algorithm.most(),
+            reserved: Slot::new(0),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_in(&self, reach: Reach) -> bool {
+        match reach {
+            Reach::Local => self.store == Store::Local,
+            Reach::Remote => self.store != Store::Local,
+            Reach::Fallback => matches!(
+                self.store,
+                Store::Strict {
+                    on_outage: OnOutage::LocalShare,
+                    ..
+                }
+            ),
+        }
+    }
+
+    /// What the request is charged. What it does not say is assumed, but never more than the limit can hold: a
+    /// request is not refused for ever on a guess.
+    #[inline]
+    pub(super) fn cost(&self, estimate: Estimate) -> Cost {
+        let cost = self.unit.cost(estimate.or(self.output_default));
+        if estimate.output.is_some() {
+            return cost;
+        }
+        let certain = self.unit.cost(estimate.or(0));
+        cost.min(self.most).max(certain)
+    }
+
+    #[inline]
+    pub(super) fn take(&self, key: KeyHash, now: Instant, estimate: Estimate) -> (Decision, Place) {
+        let cost = self.cost(estimate);
+        let (decision, place) = with_law!(&self.law, limiter, table => table.update(
+            key,
+            |state| limiter.is_idle(state, now),
+            |state| limiter.take(state, now, cost),
+        ));
+        if decision.is_allowed() {
+            self.reserved
+                .update(|reserved| *reserved = reserved.saturating_add(cost));
+        }
+        (decision, place)
+    }
+
+    pub(super) fn peek(&self, key: KeyHash, now: Instant, estimate: Estimate) -> Decision {
+        let cost = self.cost(estimate);
+        with_law!(&self.law, limiter, table => table.read(key, |state| {
+            let mut copy = *state;
+            limiter.take(&mut copy, now, cost)
+        }))
+    }
+
+    fn release(&self, taken: Taken) {
+        self.reserved.update(|reserved| {
+            debug_assert!(taken.cost <= *reserved, "what is given back was reserved");
+            *reserved = reserved.saturating_sub(taken.cost);
+        });
+    }
+
+    pub(super) fn undo(&self, key: KeyHash, place: Place, now: Instant, taken: Taken) {
+        self.release(taken);
+        with_law!(&self.law, limiter, table => table.amend(
+            key,
+            place,
+            |state| limiter.is_idle(state, now),
+            |state| limiter.undo(state, now, taken),
+        ));
+    }
+
+    pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Usage) {
+        self.release(taken);
+        let used = match self.unit {
+            Unit::InFlight => 0,
+            Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => self.unit.cost(used),
+        };
+        let used = match self.refund {
+            Refund::None if self.unit != Unit::InFlight => used.max(taken.cost),
+            Refund::Full | Refund::None => used,
+        };
+        if used == taken.cost {
+            return;
+        }
+        with_law!(&self.law, limiter, table => table.amend(
+            key,
+            place,
+            |state| limiter.is_idle(state, now),
+            |state| limiter.settle(state, now, taken, used),
+        ));
+    }
+
+    pub(super) fn standing(&self, key: KeyHash, now: Instant) -> Standing {
+        with_law!(&self.law, limiter, table => table.read(key, |state| limiter.standing(state, now)))
+    }
+
+    pub(super) fn forget(&self, now: Instant) {
+        with_law!(&self.law, limiter, table => table.forget(|state| limiter.is_idle(state, now)));
+    }
+
+    pub(super) fn keys(&self) -> usize {
+        with_law!(&self.law, _limiter, table => table.len())
+    }
+}
