@@ -248,10 +248,7 @@ fn policy(n_endpoints: u16, breaker: BreakerKind) -> Policy {
         breaker,
         panic_below: 0.0,
         probe: None,
-        queue: QueueShape {
-            length: 10,
-            wait: Nanos::FOREVER,
-        },
+        queue: QueueShape::fifo(10, Nanos::FOREVER),
     };
     let limit = Limit {
         name: String::from("in-flight"),

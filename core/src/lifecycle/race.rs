@@ -7,6 +7,7 @@ use crate::gate::AttemptVerdict;
 use crate::id::AttemptId;
 use crate::memory::Memory;
 use crate::time::Nanos;
+use crate::usage::Usage;
 
 impl Lifecycle {
     /// Something happened to an attempt. Attempts that were stopped are not heard any more.
@@ -70,9 +71,12 @@ impl Lifecycle {
             return;
         };
         let verdict = AttemptVerdict::Fault { fault, retry_after };
-        let gate = turn.gate;
-        gate.fleet
-            .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
+        let used = if attempt.stage == Stage::Streaming {
+            self.outcome.usage
+        } else {
+            Usage::default()
+        };
+        self.release(turn, attempt.permit(), verdict, used);
         self.last_fault = Some(fault);
         if !self.attempts.is_idle() {
             return;

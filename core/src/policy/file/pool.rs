@@ -13,7 +13,6 @@ pub(super) fn read(section: &Section<'_>) -> raw::Pool {
         Nanos::ZERO => Ok(()),
         _ => Err(later("slow start", "slow_start = \"0s\", or leave it out")),
     });
-    section.not_built_yet("codel");
     let endpoints = section.tables("endpoint", super::ENDPOINTS);
     if endpoints.is_empty() {
         let help = Some("add [[pool.endpoint]] below it");
@@ -29,7 +28,7 @@ pub(super) fn read(section: &Section<'_>) -> raw::Pool {
             breaker: health::read(&mut section.table_or_empty("health")),
             panic_below: health::single(section.or("panic_below", kind::share, 0.5)),
             probe: section.table("probe").as_ref().map(health::probe),
-            queue: queue::read(&section.table_or_empty("queue")),
+            queue: queue::read(section),
         },
         name: name.span,
         choices,
