@@ -191,7 +191,7 @@ impl World {
         self.n_permits += 1;
         let mut told = Vec::new();
         let granted = self.queue.grant(self.now, permit, can_serve, |request, verdict| {
-            told.push((request, verdict))
+            told.push((request, verdict));
         });
         for (request, verdict) in told {
             let guest = self.guest(request);

@@ -245,7 +245,6 @@ impl<O: Observer> Engine<'_, O> {
             class,
             priority,
             tenant,
-            tenant,
         } = self.plan.class(call);
         let output = self.plan.max_tokens(class.route, call.max_tokens);
         Request {
