@@ -102,6 +102,9 @@ fn windows(taken: &[(Instant, u64)], period: Nanos) -> (u64, Vec<(f64, f64)>) {
     (most, drawn)
 }
 
+/// The longest length of time that is told apart from longer ones, in nanoseconds: a month.
+const LONGEST: u64 = 2_678_400_000_000_000;
+
 /// Lengths of time, of which the mean and the slowest in a hundred are asked for.
 struct Spread {
     sum: u128,
@@ -112,7 +115,7 @@ impl Spread {
     fn new() -> Spread {
         Spread {
             sum: 0,
-            lengths: Histogram::new(3).expect("three digits are a precision"),
+            lengths: Histogram::new_with_bounds(1, LONGEST, 3).expect("three digits within these bounds"),
         }
     }
 

@@ -14,7 +14,7 @@ const MOST: usize = 4;
 pub(super) fn draw(table: &Table) -> Scene {
     const ROW: f64 = 22.0;
     const TOP: f64 = 104.0;
-    const BELOW: f64 = 58.0;
+    const BELOW: f64 = 78.0;
     const GAP: f64 = 26.0;
 
     let mut scene = Scene::new(WIDTH, 160.0, &table.title, &table.meaning);
@@ -56,7 +56,7 @@ pub(super) fn draw(table: &Table) -> Scene {
         }
         top += depth + BELOW;
     }
-    scene.height = top - BELOW + 34.0;
+    scene.height = top - BELOW + 44.0;
     scene
 }
 
@@ -88,7 +88,7 @@ fn panel(scene: &mut Scene, table: &Table, column: usize, frame: Frame, row_heig
     for tick in x.ticks(wanted) {
         let at = x.at(tick);
         scene.line(vec![(at, frame.top), (at, frame.bottom)], GRID, 1.0, &[]);
-        let label = of.text(Some(tick));
+        let label = font::fit(&of.text(Some(tick)), TICK, NUMBER);
         let half = font::width(&label, TICK) / 2.0;
         if free_from <= at - half {
             scene.text((at, frame.bottom + 12.0), &label, TICK, Anchor::Middle, FAINT);
@@ -119,7 +119,8 @@ fn panel(scene: &mut Scene, table: &Table, column: usize, frame: Frame, row_heig
             y + row_height - 4.0,
         );
         scene.rect(bar, single().color);
-        scene.patch((bar.right + 6.0, middle), &of.text(Some(value)), TICK, FAINT);
+        let number = font::fit(&of.text(Some(value)), TICK, frame.right - bar.right - 6.0);
+        scene.patch((bar.right + 6.0, middle), &number, TICK, FAINT);
     }
     scene.line(
         vec![(frame.left, frame.top), (frame.left, frame.bottom)],
