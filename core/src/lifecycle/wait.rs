@@ -25,7 +25,7 @@ impl Lifecycle {
             deadline: self.total_at.min(self.outcome.arrived + self.route(turn).slo.e2e),
             cost: shape.order.cost(request.estimate),
         };
-        match turn.gate.fleet.enqueue(policy, pool, waiter, turn.now) {
+        match turn.gate.fleet.enqueue(policy, pool, waiter, turn.now, turn.effects) {
             Entry::Full => return false,
             Entry::Admitted(permit) => {
                 self.count(turn, permit);
