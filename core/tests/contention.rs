@@ -327,7 +327,7 @@ fn queue(seed: u64) -> QueueShape {
         Shedding::ControlledDelay { target, interval },
     ];
     // Half of the time the first of each, and else all combinations.
-    let seed = if seed % 2 == 0 { 0 } else { seed / 2 };
+    let seed = if seed.is_multiple_of(2) { 0 } else { seed / 2 };
     let nth = |seed: u64, n: usize| usize::try_from(seed % n as u64).expect("an index");
     QueueShape {
         order: orders[nth(seed, orders.len())],
