@@ -67,7 +67,7 @@ fn the_reference_reads_as_it_says() {
     assert_eq!(policy.pools[0].endpoints, 0..2);
     assert_eq!(policy.endpoints[0].scope, policy.endpoints[1].scope);
     assert_ne!(policy.endpoints[1].scope, policy.endpoints[2].scope);
-    assert_eq!(policy.pools[1].balance.kind, BalanceKind::LeastInFlight);
+    assert_eq!(policy.pools[1].balance.kind, BalanceKind::Least);
     assert_eq!(policy.pools[2].breaker, BreakerKind::Off);
 
     let route = &policy.routes[0];
