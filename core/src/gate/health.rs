@@ -187,6 +187,7 @@ impl<M: Memory> Fleet<M> {
             return;
         }
         if after == Instant::EPOCH {
+            state.restored_at.update(|at| *at = now.max(*at));
             effects.push(Effect::Restore { endpoint });
         } else if now < after {
             let ejection = if down { Ejection::Probe } else { Ejection::Tripped };
