@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::endpoint::EndpointState;
-use super::loads::Board;
+use super::loads::{Board, Sight};
 use super::snapshot::EndpointSnapshot;
 use super::tiers::tiers;
 use super::view::View;
@@ -14,7 +14,7 @@ use crate::health::{Breaker, Probing, Report};
 use crate::id::{EndpointId, PoolId, ScopeId};
 use crate::lifecycle::Effects;
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{BalanceKind, Capability, Endpoint, LoadKind, Needs, Policy, Pool};
+use crate::policy::{Capability, Endpoint, Needs, Policy, Pool};
 use crate::queue::{Permit, WaitQueue};
 use crate::time::{Instant, Nanos};
 
@@ -46,11 +46,7 @@ pub(super) struct PoolState<M: Memory> {
     pub(super) rounds: M::Block<Rounds>,
     /// What balancers see instead of loads, if they do.
     pub(super) board: M::Block<Board>,
-    pub(super) is_stale: bool,
-    /// The load is what is in flight, and nothing else.
-    pub(super) is_plain: bool,
-    /// Whether those who come back start slowly.
-    pub(super) ramps: bool,
+    pub(super) sight: Sight,
     /// The tiers of its endpoints, lowest first.
     pub(super) tiers: Vec<u8>,
     /// How many endpoints are ejected for failing.
@@ -227,6 +223,7 @@ impl<M: Memory> Fleet<M> {
         let state = &self.endpoints[endpoint.index()];
         EndpointSnapshot {
             in_flight: state.in_flight(),
+            backlog: state.running.with(|running| running.tokens()),
             awaited: state.permits.read(|permits| permits.waiting),
             circuit: state
                 .vitals
@@ -284,13 +281,6 @@ impl<M: Memory> PoolState<M> {
     fn new(policy: &Policy, pool: &Pool) -> PoolState<M> {
         let range = usize::from(pool.endpoints.start)..usize::from(pool.endpoints.end);
         let endpoints = &policy.endpoints[range];
-        let is_compared = match pool.balance.kind {
-            BalanceKind::Least | BalanceKind::P2c { .. } | BalanceKind::WeightedP2c { .. } => true,
-            BalanceKind::RoundRobin
-            | BalanceKind::WeightedRoundRobin { .. }
-            | BalanceKind::Random
-            | BalanceKind::WeightedRandom => false,
-        };
         let is_alike = |pair: &[Endpoint]| pair[0].can == pair[1].can && pair[0].region == pair[1].region;
         PoolState {
             balancer: AnyBalancer::new(&pool.balance),
@@ -299,11 +289,7 @@ impl<M: Memory> PoolState<M> {
             turn: M::Word::new(0),
             rounds: M::Block::new(Rounds::default()),
             board: M::Block::new(Board::default()),
-            is_stale: is_compared && pool.balance.staleness != Nanos::ZERO,
-            is_plain: pool.balance.load == LoadKind::InFlight
-                && pool.slow_start.is_none()
-                && pool.balance.staleness == Nanos::ZERO,
-            ramps: pool.slow_start.is_some(),
+            sight: Sight::of(pool),
             tiers: tiers(endpoints),
             unhealthy: M::Word::new(0),
             queue: M::Block::new(WaitQueue::new(pool.queue)),

@@ -11,7 +11,7 @@ use super::fleet::Fleet;
 use crate::id::{EndpointId, PoolId};
 use crate::load::{self, Ewma, LeastTime, PeakEwma, Ramp, Score};
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{LoadKind, Policy, Until};
+use crate::policy::{BalanceKind, LoadKind, Policy, Pool, Until};
 use crate::time::{Instant, Nanos};
 use crate::usage::Estimate;
 
@@ -27,6 +27,36 @@ pub(super) struct Board {
 impl Board {
     pub(super) fn load(&self, index: usize) -> f64 {
         self.loads[index]
+    }
+}
+
+/// How balancers of a pool see loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The load is what is in flight now, and nothing else.
+    Plain,
+    /// As they are now.
+    Live,
+    /// As the board says.
+    Board,
+}
+
+impl Sight {
+    pub(super) fn of(pool: &Pool) -> Sight {
+        let is_compared = match pool.balance.kind {
+            BalanceKind::Least | BalanceKind::P2c { .. } | BalanceKind::WeightedP2c { .. } => true,
+            BalanceKind::RoundRobin
+            | BalanceKind::WeightedRoundRobin { .. }
+            | BalanceKind::Random
+            | BalanceKind::WeightedRandom => false,
+        };
+        if is_compared && pool.balance.staleness != Nanos::ZERO {
+            Sight::Board
+        } else if pool.balance.load == LoadKind::InFlight && pool.slow_start.is_none() {
+            Sight::Plain
+        } else {
+            Sight::Live
+        }
     }
 }
 
@@ -132,17 +162,14 @@ impl<M: Memory> Fleet<M> {
             LoadKind::Latency | LoadKind::Score { .. } | LoadKind::Time { .. } => {
                 state.estimate.with(|estimate| Ewma.fail(estimate, now, retry_after));
             }
-            LoadKind::InFlight
-            | LoadKind::InFlightPerWeight
-            | LoadKind::ExpectedDelay
-            | LoadKind::TokenBacklog => {}
+            LoadKind::InFlight | LoadKind::InFlightPerWeight | LoadKind::ExpectedDelay | LoadKind::TokenBacklog => {}
         }
     }
 
     /// Writes the board of `pool` if a period has begun since it was last written.
     #[inline]
     pub(super) fn publish(&self, policy: &Policy, pool: PoolId, now: Instant) {
-        if self.pools[pool.index()].is_stale {
+        if self.pools[pool.index()].sight == Sight::Board {
             self.write_board(policy, pool, now);
         }
     }
@@ -159,9 +186,12 @@ impl<M: Memory> Fleet<M> {
             let turn = Instant::from_nanos(nth * period);
             board.nth = nth;
             board.loads.clear();
-            board
-                .loads
-                .extend(shape.endpoints.clone().map(|at| self.load(policy, EndpointId(at), turn)));
+            board.loads.extend(
+                shape
+                    .endpoints
+                    .clone()
+                    .map(|at| self.load(policy, EndpointId(at), turn)),
+            );
         });
     }
 
@@ -186,7 +216,10 @@ impl<M: Memory> Fleet<M> {
             }
             LoadKind::PeakEwma { decay } => {
                 let law = PeakEwma::new(decay);
-                Ramp::stretch(state.estimate.with(|estimate| law.load(estimate, in_flight, now)), share)
+                Ramp::stretch(
+                    state.estimate.with(|estimate| law.load(estimate, in_flight, now)),
+                    share,
+                )
             }
             LoadKind::Latency => Ramp::stretch(average(), share),
             LoadKind::Time { in_flight: ages, .. } => {

@@ -24,7 +24,11 @@ pub(super) fn tiers(endpoints: &[Endpoint]) -> Vec<u8> {
 }
 
 /// The endpoints of `pool`, lowest tier first.
-pub(super) fn in_order<'a>(policy: &'a Policy, pool: &'a Pool, tiers: &'a [u8]) -> impl Iterator<Item = EndpointId> + 'a {
+pub(super) fn in_order<'a>(
+    policy: &'a Policy,
+    pool: &'a Pool,
+    tiers: &'a [u8],
+) -> impl Iterator<Item = EndpointId> + 'a {
     tiers.iter().flat_map(move |tier| {
         let here: Range<u16> = pool.endpoints.clone();
         // With one tier there is nothing to look up.
@@ -46,7 +50,12 @@ impl<M: Memory> Fleet<M> {
             return is_below(pool, pool.len(), unhealthy);
         }
         state.tiers.iter().all(|tier| {
-            let members = || pool.endpoints.clone().map(EndpointId).filter(|id| policy.endpoint(*id).tier == *tier);
+            let members = || {
+                pool.endpoints
+                    .clone()
+                    .map(EndpointId)
+                    .filter(|id| policy.endpoint(*id).tier == *tier)
+            };
             let is_unhealthy = |id: &EndpointId| {
                 let until = self.endpoints[id.index()].ejected_until.read(|until| *until);
                 until != Instant::EPOCH

@@ -2,6 +2,7 @@
 
 use super::endpoint::EndpointState;
 use super::fleet::{Fleet, PoolState};
+use super::loads::Sight;
 use crate::balance::{PoolView, Rounds, WEIGHT_UNIT};
 use crate::id::EndpointId;
 use crate::load::Ramp;
@@ -101,19 +102,17 @@ impl<M: Memory> PoolView for View<'_, M> {
 
     #[inline]
     fn load(&self, index: usize) -> f64 {
-        if self.state.is_plain {
-            return f64::from(self.at(index).in_flight());
+        match self.state.sight {
+            Sight::Plain => f64::from(self.at(index).in_flight()),
+            Sight::Live => self.fleet.load(self.policy, self.pool.endpoint(index), self.now),
+            Sight::Board => self.state.board.with(|board| board.load(index)),
         }
-        if self.state.is_stale {
-            return self.state.board.with(|board| board.load(index));
-        }
-        self.fleet.load(self.policy, self.pool.endpoint(index), self.now)
     }
 
     #[inline]
     fn weight(&self, index: usize) -> u32 {
         let weight = self.at(index).weight * WEIGHT_UNIT;
-        if self.state.ramps {
+        if self.pool.slow_start.is_some() {
             let share = self.fleet.share(self.policy, self.pool.endpoint(index), self.now);
             return Ramp::weight(weight, share);
         }

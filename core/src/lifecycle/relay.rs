@@ -26,7 +26,8 @@ impl Lifecycle {
             output: 1,
         };
         let gate = turn.gate;
-        gate.fleet.answered(gate.policy(), attempt.endpoint, attempt.launched, turn.now);
+        gate.fleet
+            .answered(gate.policy(), attempt.endpoint, attempt.launched, turn.now);
         if let Some(route) = self.request.class.route {
             gate.budgets.observe(route, self.request.stream, latency, turn.now);
         }

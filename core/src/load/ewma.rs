@@ -29,19 +29,13 @@ const FACTOR: f64 = 0.9;
 impl Ewma {
     /// Takes a sample; the first is the average.
     pub fn observe(self, estimate: &mut Estimate, now: Instant, latency: Nanos) {
-        let sample = latency.as_secs_f64();
-        estimate.cost = if estimate.cost <= 0.0 {
-            sample
-        } else {
-            FACTOR * estimate.cost + (1.0 - FACTOR) * sample
-        };
-        estimate.at = estimate.at.max(now);
+        sample(estimate, now, latency.as_secs_f64());
     }
 
     /// Takes a failure as [`PeakEwma`] does: an endpoint that fails fast must not come to look fast.
     pub fn fail(self, estimate: &mut Estimate, now: Instant, retry_after: Option<Nanos>) {
-        let penalty = PeakEwma::penalty(retry_after);
-        self.observe(estimate, now, penalty.max(Nanos::from_secs_f64(estimate.cost)));
+        let latency = PeakEwma::penalty(retry_after).as_secs_f64().max(estimate.cost);
+        sample(estimate, now, latency);
     }
 
     /// The average in seconds; zero if there is none.
@@ -50,4 +44,13 @@ impl Ewma {
     pub fn at(self, estimate: &Estimate) -> f64 {
         estimate.cost
     }
+}
+
+fn sample(estimate: &mut Estimate, now: Instant, latency: f64) {
+    estimate.cost = if estimate.cost <= 0.0 {
+        latency
+    } else {
+        FACTOR * estimate.cost + (1.0 - FACTOR) * latency
+    };
+    estimate.at = estimate.at.max(now);
 }

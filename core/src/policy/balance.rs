@@ -114,10 +114,9 @@ impl Balance {
     #[must_use]
     pub fn has_weights(&self) -> bool {
         let is_compared = match self.load {
-            LoadKind::InFlightPerWeight
-            | LoadKind::ExpectedDelay
-            | LoadKind::TokenBacklog
-            | LoadKind::Time { .. } => true,
+            LoadKind::InFlightPerWeight | LoadKind::ExpectedDelay | LoadKind::TokenBacklog | LoadKind::Time { .. } => {
+                true
+            }
             LoadKind::InFlight | LoadKind::PeakEwma { .. } | LoadKind::Latency | LoadKind::Score { .. } => false,
         };
         match self.kind {

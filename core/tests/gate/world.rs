@@ -157,7 +157,7 @@ pub(crate) fn policy(sizes: &[u16]) -> Policy {
                 kind: BalanceKind::Random,
                 load: LoadKind::InFlight,
                 ties: Ties::Random,
-                    staleness: Nanos::ZERO,
+                staleness: Nanos::ZERO,
             },
             slow_start: None,
             breaker: BreakerKind::Off,

@@ -74,12 +74,11 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
 
 fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -> Pool {
     let choices = nonzero(1 + dice.small(3));
+    let max_fails = dice.small(3);
     let balance = Balance {
         kind: dice.pick(&[
             BalanceKind::RoundRobin,
-            BalanceKind::WeightedRoundRobin {
-                max_fails: dice.small(3),
-            },
+            BalanceKind::WeightedRoundRobin { max_fails },
             BalanceKind::Random,
             BalanceKind::WeightedRandom,
             BalanceKind::Least,

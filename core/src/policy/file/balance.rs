@@ -171,7 +171,10 @@ fn choices(pool: &raw::Pool, report: &Report) {
         return;
     };
     if n_endpoints < usize::try_from(choices.value).unwrap_or(usize::MAX) {
-        let message = format!("{} choices among {n_endpoints} endpoints are all of them", choices.value);
+        let message = format!(
+            "{} choices among {n_endpoints} endpoints are all of them",
+            choices.value
+        );
         let help = Some("kind = \"least-in-flight\" says the same");
         report.warn(choices.span, message, "more than there are", help);
     }
@@ -187,7 +190,9 @@ fn weights(pool: &raw::Pool, report: &Report) {
     let span = differs.and_then(|raw| raw.weight.or(pool.endpoints[0].weight));
     if let Some(span) = span {
         let message = format!("the balancer of pool `{}` does not look at weights", pool.checked.name);
-        let help = Some("\"weighted-round-robin\", \"weighted-random\", \"weighted-p2c\", \"least-in-flight\", \"least-time\" and \"shortest-expected-delay\" do");
+        let help = Some(
+            "\"weighted-round-robin\", \"weighted-random\", \"weighted-p2c\", \"least-in-flight\", \"least-time\" and \"shortest-expected-delay\" do",
+        );
         report.warn(span, message, "makes no difference", help);
     }
 }
@@ -203,13 +208,22 @@ fn score(pool: &raw::Pool, report: &Report) {
     };
     let left = rtt / (SOON + 1.0);
     if left < load * HARDLY {
-        let message = format!("a first token after 100 ms leaves {left:.4} of the {rtt} that latency may add to a score");
+        let message =
+            format!("a first token after 100 ms leaves {left:.4} of the {rtt} that latency may add to a score");
         let help = Some("\"least-in-flight\" does the same for less; \"least-time\" goes by latency");
         report.warn(span, message, "at such latencies load alone decides", help);
     }
     let unbounded = pool.endpoints.iter().find(|raw| raw.checked.max_in_flight.is_none());
     if let Some(endpoint) = unbounded {
-        let message = format!("a score counts endpoint `{}`, which has no `max_in_flight`, as empty", endpoint.checked.name);
-        report.warn(endpoint.name, message, "its load is always 0", Some("give it a `max_in_flight`"));
+        let message = format!(
+            "a score counts endpoint `{}`, which has no `max_in_flight`, as empty",
+            endpoint.checked.name
+        );
+        report.warn(
+            endpoint.name,
+            message,
+            "its load is always 0",
+            Some("give it a `max_in_flight`"),
+        );
     }
 }

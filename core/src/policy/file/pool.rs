@@ -43,10 +43,11 @@ fn slow_start(section: &Section<'_>) -> Option<SlowStart> {
     let value = section.value("slow_start")?;
     let shape = if value.toml().is_table() {
         let table = value.table(alloc::string::String::from("`slow_start`"))?;
+        let window = table.required("window", kind::duration);
         SlowStart {
-            window: table.required("window", kind::duration)?.value,
             aggression: table.or("aggression", kind::positive(100.0), EVENLY),
             min_share: table.or("min_share", kind::share_above_0, AT_ONCE),
+            window: window?.value,
         }
     } else {
         SlowStart {
@@ -59,6 +60,7 @@ fn slow_start(section: &Section<'_>) -> Option<SlowStart> {
 }
 
 fn window(value: &Value<'_>) -> Result<Nanos, Wrong> {
-    let wrong = || Wrong::expected("a duration such as \"30s\", or a table such as `{ window = \"30s\", aggression = 1.0 }`");
+    let wrong =
+        || Wrong::expected("a duration such as \"30s\", or a table such as `{ window = \"30s\", aggression = 1.0 }`");
     kind::duration(value).map_err(|_| wrong())
 }
