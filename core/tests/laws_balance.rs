@@ -24,18 +24,18 @@ struct Pool {
 }
 
 impl Pool {
-    fn new(available: Vec<bool>, loads: &[f64]) -> Pool {
+    fn new(available: &[bool], loads: &[f64]) -> Pool {
         Pool {
-            plain: PlainPool::new(loads).with_available(&available),
+            plain: PlainPool::new(loads).with_available(available),
             looked: RefCell::default(),
         }
     }
 
     /// `n` endpoints with the loads 0, 1, 2, …, of which those in `mask` are available.
     fn ranked(n: usize, mask: u64) -> Pool {
-        let available = (0..n).map(|index| mask & 1 << index != 0).collect();
+        let available: Vec<bool> = (0..n).map(|index| mask & 1 << index != 0).collect();
         let loads: Vec<f64> = (0..n).map(as_f64).collect();
-        Pool::new(available, &loads)
+        Pool::new(&available, &loads)
     }
 
     fn weighted(mut self, weights: &[u32]) -> Pool {
@@ -111,7 +111,7 @@ fn pools() -> impl Strategy<Value = Pool> {
                 .into_iter()
                 .map(|(available, load, _)| (available, load))
                 .unzip();
-            Pool::new(available, &loads).weighted(&weights)
+            Pool::new(&available, &loads).weighted(&weights)
         })
 }
 
@@ -305,6 +305,7 @@ fn weighted_random_holds_weights() {
 /// Of each pair `i`, `j` the chance to be compared is `w_i / W * w_j / (W - w_i)`, and that with the two exchanged.
 #[test]
 fn weighted_choices_are_drawn_by_weight() {
+    const DRAWS: usize = 40_000;
     let weights = [5u32, 1, 1, 3, 10];
     let pool = Pool::ranked(5, 0b11111).weighted(&weights);
     let total: u32 = weights.iter().sum();
@@ -315,7 +316,6 @@ fn weighted_choices_are_drawn_by_weight() {
             *expected.entry([i.min(j), i.max(j)]).or_insert(0.0) += chance;
         }
     }
-    const DRAWS: usize = 40_000;
     let mut rng = Rng::new(24);
     let mut counts = BTreeMap::<[usize; 2], usize>::new();
     for _ in 0..DRAWS {
@@ -367,7 +367,10 @@ fn golden_smooth_weighted_round_robin() {
 
 #[test]
 fn ties_are_fair() {
-    let equal = |mask: u64| Pool::new((0..10).map(|i| mask & 1 << i != 0).collect(), &[1.0; 10]);
+    let equal = |mask: u64| {
+        let available: Vec<bool> = (0..10).map(|i| mask & 1 << i != 0).collect();
+        Pool::new(&available, &[1.0; 10])
+    };
     for pool in [equal(0x3ff), equal(0b10_0100_1001)] {
         for balancer in [
             AnyBalancer::Least(Least::new(Ties::Random)),

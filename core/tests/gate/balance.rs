@@ -186,7 +186,7 @@ fn tokens_in_flight_are_a_load() {
     policy.pools[0].balance.load = LoadKind::TokenBacklog;
     policy.pools[0].balance.ties = Ties::First;
     let mut world = World::new(policy);
-    let mut sized = |world: &mut World, input| {
+    let sized = |world: &mut World, input| {
         let mut request = chat();
         request.estimate = Estimate {
             input,
@@ -222,7 +222,7 @@ fn what_hangs_grows_old() {
     };
     policy.pools[0].balance.ties = Ties::First;
     let mut world = World::new(policy);
-    let mut answer = |world: &mut World, life: &mut Lifecycle| {
+    let answer = |world: &mut World, life: &mut Lifecycle| {
         world.now += Nanos::from_millis(100);
         world.give(life, attempt(0, AttemptEvent::FirstToken));
         world.finish(life);
