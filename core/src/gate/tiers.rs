@@ -9,11 +9,11 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::endpoint::is_out;
 use super::fleet::Fleet;
 use crate::id::{EndpointId, PoolId};
 use crate::memory::{Memory, Slot};
 use crate::policy::{Endpoint, Policy, Pool};
-use crate::time::Instant;
 
 /// The tiers that `endpoints` have, lowest first.
 pub(super) fn tiers(endpoints: &[Endpoint]) -> Vec<u8> {
@@ -58,7 +58,7 @@ impl<M: Memory> Fleet<M> {
             };
             let is_unhealthy = |id: &EndpointId| {
                 let until = self.endpoints[id.index()].ejected_until.read(|until| *until);
-                until != Instant::EPOCH
+                is_out(until)
             };
             is_below(pool, members().count(), members().filter(is_unhealthy).count() as u64)
         })
