@@ -27,7 +27,8 @@ impl Lifecycle {
             output: 1,
         };
         let gate = turn.gate;
-        gate.fleet.answered(gate.policy(), attempt.endpoint, latency, turn.now);
+        gate.fleet
+            .answered(gate.policy(), attempt.endpoint, attempt.launched, turn.now);
         if let Some(route) = self.request.class.route {
             gate.budgets.observe(route, self.request.stream, latency, turn.now);
         }
@@ -45,6 +46,9 @@ impl Lifecycle {
         };
         self.outcome.usage = usage;
         let latency = self.outcome.first_token.since(attempt.launched);
+        let gate = turn.gate;
+        let ended = attempt.ended(self.request.estimate, true);
+        gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
         self.release(turn, attempt.permit(), AttemptVerdict::Success { latency }, usage);
         if self.gone {
             self.drained(turn);
@@ -75,6 +79,9 @@ impl Lifecycle {
                     output: 0,
                 }
             };
+            let gate = turn.gate;
+            let ended = attempt.ended(self.request.estimate, false);
+            gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
             self.release(turn, attempt.permit(), AttemptVerdict::Ignore, used);
         }
     }

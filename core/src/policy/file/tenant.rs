@@ -32,19 +32,6 @@ pub(super) fn named(section: &Section<'_>) -> At<alloc::string::String> {
     })
 }
 
-/// Weights come later: only equal ones are accepted.
-pub(super) fn weight(section: &Section<'_>) {
-    section.optional("weight", |value: &Value<'_>| {
-        let weight = kind::positive(1e6)(value)?;
-        let is_one = weight.to_bits() == 1.0_f64.to_bits();
-        if is_one {
-            Ok(())
-        } else {
-            Err(later("a weight other than 1", "leave it out"))
-        }
-    });
-}
-
 /// A share in fair queues, to the nearest thousandth.
 fn share(value: &Value<'_>) -> Result<Weight, Wrong> {
     let number = kind::number(value).ok().filter(|number| (0.001..=1e6).contains(number));
