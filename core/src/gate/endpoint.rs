@@ -24,6 +24,8 @@ pub(super) struct EndpointState<M: Memory> {
     pub(super) estimate: M::Block<Estimate>,
     /// Breaker and active probes.
     pub(super) vitals: M::Block<Vitals>,
+    /// When it last came back, after an ejection for failing; the epoch if it has never been out.
+    pub(super) restored_at: M::Word<Instant>,
     /// When the next active probe is due.
     pub(super) probe_due: M::Word<Instant>,
 }
@@ -100,6 +102,7 @@ impl<M: Memory> EndpointState<M> {
                 health: breaker.fresh(),
                 probing: ProbeState::default(),
             }),
+            restored_at: M::Word::new(Instant::EPOCH),
             probe_due: M::Word::new(Instant::FAR),
         }
     }

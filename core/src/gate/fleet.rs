@@ -225,6 +225,7 @@ impl<M: Memory> Fleet<M> {
                 .vitals
                 .with(|vitals| self.breaker(policy, endpoint).circuit(&vitals.health)),
             ejected_until: state.ejected_until.read(|until| *until),
+            restored_at: state.restored_at.read(|at| *at),
             cooling_until: self.cooling_until(policy, endpoint),
         }
     }

@@ -18,6 +18,7 @@ const COOL_RATE_LIMITED: Nanos = Nanos::from_secs(1);
 const COOL_EXHAUSTED: Nanos = Nanos::from_secs(60);
 /// The longest Retry-After that is believed.
 const COOL_MOST: Nanos = Nanos::from_secs(3600);
+
 impl<M: Memory> Fleet<M> {
     /// An active probe has been answered. One that was asked for under another policy may be of no endpoint here.
     pub(crate) fn judge(&self, policy: &Policy, endpoint: EndpointId, ok: bool, now: Instant, effects: &mut Effects) {
@@ -195,6 +196,7 @@ impl<M: Memory> Fleet<M> {
             return;
         }
         if after == Instant::EPOCH {
+            state.restored_at.update(|at| *at = now.max(*at));
             effects.push(Effect::Restore { endpoint });
         } else if now < after {
             let ejection = if down { Ejection::Probe } else { Ejection::Tripped };

@@ -33,6 +33,8 @@ pub struct EndpointSnapshot {
     /// Until when it is ejected for failing: the epoch if it is not, in the past if it may be probed,
     /// [`Instant::FAR`] if an active probe has to bring it back.
     pub ejected_until: Instant,
+    /// When it last came back, after an ejection for failing; the epoch if it has never been out.
+    pub restored_at: Instant,
     /// Until when its quota scope is left alone.
     pub cooling_until: Instant,
 }

@@ -348,3 +348,34 @@ fn a_fallback_charge_is_settled_where_it_was_taken() {
     let left = |limit| world.gate.standing(LimitId(limit), key, world.now).remaining;
     assert_eq!((left(0), left(1)), (100, 30));
 }
+
+/// An endpoint that comes back, by its breaker or by an active probe, remembers when: a slow start counts from there.
+#[test]
+fn coming_back_is_remembered() {
+    let mut policy = policy(&[1]);
+    policy.pools[0].breaker = trips_at_once();
+    policy.pools[0].probe = Some(Probe {
+        path: String::from("/health"),
+        every: SECOND,
+        timeout: SECOND,
+        rise: NonZeroU32::MIN,
+        fall: NonZeroU32::MIN,
+    });
+    let mut world = World::new(policy);
+    let restored_at = |world: &World| world.gate.snapshot(world.now).endpoints[0].restored_at;
+    let mut doomed = world.start(chat());
+    world.fail(&mut doomed, Fault::Server);
+    assert_eq!(restored_at(&world), Instant::EPOCH);
+
+    world.now += SECOND;
+    let mut probe = world.start(chat());
+    assert_eq!(restored_at(&world), Instant::EPOCH, "a probe is out, and not judged");
+    world.finish(&mut probe);
+    assert_eq!(restored_at(&world), world.now);
+
+    let endpoint = EndpointId(0);
+    world.tell_gate(GateInput::Probe { endpoint, ok: false });
+    world.now += SECOND;
+    world.tell_gate(GateInput::Probe { endpoint, ok: true });
+    assert_eq!(restored_at(&world), world.now);
+}
