@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::endpoint::EndpointState;
+use super::endpoint::{EndpointState, is_out};
 use super::snapshot::EndpointSnapshot;
 use super::view::View;
 use crate::balance::{AnyBalancer, Balancer, PoolView};
@@ -149,7 +149,7 @@ impl<M: Memory> Fleet<M> {
             if !self.endpoints[endpoint.index()].take_permit() {
                 continue;
             }
-            match self.admit(policy, endpoint, view.panic, now) {
+            match self.admit(policy, endpoint, view.panic, now, effects) {
                 Some(permit) => return Acquired::Yes(permit),
                 // Its last probe was taken meanwhile. Somebody may have begun to wait for the permit.
                 None => self.free(policy, endpoint, now, effects),
@@ -224,7 +224,9 @@ impl<M: Memory> Fleet<M> {
             circuit: state
                 .vitals
                 .with(|vitals| self.breaker(policy, endpoint).circuit(&vitals.health)),
-            ejected_until: state.ejected_until.read(|until| *until),
+            ejected_until: Some(state.ejected_until.read(|until| *until))
+                .filter(|until| is_out(*until))
+                .unwrap_or(Instant::EPOCH),
             restored_at: state.restored_at.read(|at| *at),
             cooling_until: self.cooling_until(policy, endpoint),
         }

@@ -1,6 +1,6 @@
 //! The health of endpoints: who is ejected and until when, who is probed, whose quota scope cools.
 
-use super::endpoint::Vitals;
+use super::endpoint::{Vitals, is_out};
 use super::fleet::Fleet;
 use crate::fault::Fault;
 use crate::health::{Admission, Breaker};
@@ -77,21 +77,34 @@ impl<M: Memory> Fleet<M> {
     }
 
     /// Turns a permit that was taken into one that health agrees with; with `panic`, health is not asked.
-    pub(super) fn admit(&self, policy: &Policy, endpoint: EndpointId, panic: bool, now: Instant) -> Option<Permit> {
+    pub(super) fn admit(
+        &self,
+        policy: &Policy,
+        endpoint: EndpointId,
+        panic: bool,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<Permit> {
         let state = &self.endpoints[endpoint.index()];
         if state.ejected_until.read(|until| *until) == Instant::EPOCH {
             return Some(Permit { endpoint, probe: None });
         }
         let breaker = self.breaker(policy, endpoint);
-        let admission = state.vitals.with(|vitals| {
+        let (admission, until) = state.vitals.with(|vitals| {
             if !panic && !vitals.probing.is_up() {
-                return Admission::No { until: Instant::FAR };
+                let until = Instant::FAR;
+                return (Admission::No { until }, until);
             }
             let admission = breaker.admit(&mut vitals.health, now);
             let until = vitals.ejected_until(breaker);
             state.ejected_until.update(|ejected| *ejected = until);
-            admission
+            (admission, until)
         });
+        let is_probe = matches!(admission, Admission::Probe(_));
+        if is_probe && now < until && !until.is_far() && self.pools[state.pool.index()].queues {
+            // Whoever else waits may be the next to try it.
+            effects.push(Effect::WakeGateAt { at: until });
+        }
         match admission {
             Admission::Yes => Some(Permit { endpoint, probe: None }),
             Admission::Probe(slot) => Some(Permit {
@@ -180,31 +193,34 @@ impl<M: Memory> Fleet<M> {
         let state = &self.endpoints[endpoint.index()];
         let id = state.pool;
         let pool = &self.pools[id.index()];
-        let (before, after, down) = state.vitals.with(|vitals| {
+        let (before, after, down, longer) = state.vitals.with(|vitals| {
             let before = vitals.ejected_until(&pool.breaker);
+            let trips = vitals.trips(&pool.breaker);
             change(&pool.breaker, vitals);
             let after = vitals.ejected_until(&pool.breaker);
             if before != after {
                 state.ejected_until.update(|until| *until = after);
-                let was = u64::from(before != Instant::EPOCH);
-                let is = u64::from(after != Instant::EPOCH);
+                let (was, is) = (u64::from(is_out(before)), u64::from(is_out(after)));
                 pool.unhealthy.update(|count| *count = *count + is - was);
             }
-            (before, after, !vitals.probing.is_up())
+            let longer = is_out(before) && !before.is_far() && trips == vitals.trips(&pool.breaker);
+            (before, after, !vitals.probing.is_up(), longer)
         });
-        if before == after {
+        if before == after || !is_out(before) && !is_out(after) {
             return;
         }
-        if after == Instant::EPOCH {
+        if !is_out(after) {
             state.restored_at.update(|at| *at = now.max(*at));
             effects.push(Effect::Restore { endpoint });
         } else if now < after {
-            let ejection = if down { Ejection::Probe } else { Ejection::Tripped };
-            effects.push(Effect::Eject {
-                endpoint,
-                ejection,
-                until: after,
-            });
+            if !longer || down {
+                let ejection = if down { Ejection::Probe } else { Ejection::Tripped };
+                effects.push(Effect::Eject {
+                    endpoint,
+                    ejection,
+                    until: after,
+                });
+            }
             if pool.queues && !after.is_far() {
                 effects.push(Effect::WakeGateAt { at: after });
             }

@@ -31,7 +31,14 @@ pub(crate) enum Entry {
 
 impl<M: Memory> Fleet<M> {
     /// Lets a request wait for a permit of `pool`, after [`Acquired::Full`](super::Acquired::Full).
-    pub(crate) fn enqueue(&self, policy: &Policy, pool: PoolId, waiter: Waiter, now: Instant) -> Entry {
+    pub(crate) fn enqueue(
+        &self,
+        policy: &Policy,
+        pool: PoolId,
+        waiter: Waiter,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Entry {
         let state = &self.pools[pool.index()];
         if !state.queues {
             return Entry::Full;
@@ -51,7 +58,7 @@ impl<M: Memory> Fleet<M> {
                 if others_wait || !self.may_serve(policy, endpoint, now) || !at.take_for_waiter() {
                     continue;
                 }
-                if let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now) {
+                if let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now, effects) {
                     self.unmark(policy, pool, queue);
                     return Entry::Admitted(permit);
                 }
@@ -128,7 +135,7 @@ impl<M: Memory> Fleet<M> {
         effects: &mut Effects,
     ) -> bool {
         let pool = policy.endpoint(endpoint).pool;
-        let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now) else {
+        let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now, effects) else {
             return false;
         };
         let expired = |request| {
@@ -154,9 +161,11 @@ impl<M: Memory> Fleet<M> {
     fn call_off(&self, policy: &Policy, permit: Permit) {
         let breaker = self.breaker(policy, permit.endpoint);
         let state = &self.endpoints[permit.endpoint.index()];
-        state
-            .vitals
-            .with(|vitals| breaker.release(&mut vitals.health, permit.probe));
+        state.vitals.with(|vitals| {
+            breaker.release(&mut vitals.health, permit.probe);
+            let until = vitals.ejected_until(breaker);
+            state.ejected_until.update(|ejected| *ejected = until);
+        });
     }
 
     /// Clears the waiting bit of every endpoint that nobody waits for any more.

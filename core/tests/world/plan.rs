@@ -109,6 +109,12 @@ fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {
     }
     let open = dice.pick(&[Nanos::ZERO, MILLI * 50, MILLI * 500, SECOND * 3]);
     let probes = nonzero(1 + dice.small(3));
+    if dice.chance(20) {
+        return BreakerKind::MaxFails {
+            max_fails: nonzero(1 + dice.small(3)),
+            fail_timeout: open,
+        };
+    }
     if dice.chance(50) {
         return BreakerKind::Consecutive {
             failures: nonzero(1 + dice.small(3)),
