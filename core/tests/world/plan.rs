@@ -7,7 +7,7 @@ use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
     Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, HeaderStages, Hedge,
     HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota, Refund,
-    RegionId, Retry, RetryBudget, Route, Slo, Store, Ties, Timeouts, Window,
+    RegionId, Retry, RetryBudget, Route, Slo, SlowStart, Store, Ties, Timeouts, Until, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -63,6 +63,8 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
         model: None,
         api_key_env: Vec::new(),
         region: dice.pick(&[None, None, Some(RegionId(0)), Some(RegionId(1))]),
+        tier: dice.pick(&[0, 0, 0, 1, 7]),
+        weight: nonzero(dice.pick(&[1, 1, 1, 2, 5, 1_000])),
         max_in_flight: dice.chance(tilt.scarce).then(|| nonzero(1 + dice.small(3))),
         price: None,
         can,
@@ -72,15 +74,20 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
 
 fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -> Pool {
     let choices = nonzero(1 + dice.small(3));
+    let max_fails = dice.small(3);
     let balance = Balance {
         kind: dice.pick(&[
             BalanceKind::RoundRobin,
+            BalanceKind::WeightedRoundRobin { max_fails },
             BalanceKind::Random,
-            BalanceKind::LeastInFlight,
+            BalanceKind::WeightedRandom,
+            BalanceKind::Least,
             BalanceKind::P2c { choices },
+            BalanceKind::WeightedP2c { choices },
         ]),
-        load: dice.pick(&[LoadKind::InFlight, LoadKind::PeakEwma { decay: SECOND }]),
+        load: load(dice),
         ties: dice.pick(&[Ties::Random, Ties::First]),
+        staleness: dice.pick(&[Nanos::ZERO, Nanos::ZERO, MILLI, SECOND]),
     };
     let probe = dice.chance(30).then(|| Probe {
         path: String::from("/health"),
@@ -93,6 +100,11 @@ fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -
         name: String::from("pool"),
         endpoints,
         balance,
+        slow_start: dice.chance(30).then(|| SlowStart {
+            window: dice.pick(&[MILLI, SECOND]),
+            aggression: dice.pick(&[0.5, 1.0, 2.0]),
+            min_share: dice.pick(&[0.1, 1.0]),
+        }),
         breaker: breaker(dice, tilt),
         panic_below: dice.pick(&[0.0, 0.5, 0.5, 1.0]),
         probe,
@@ -101,6 +113,22 @@ fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -
             wait: dice.pick(&[MILLI, MILLI * 200, SECOND * 5, Nanos::FOREVER]),
         },
     }
+}
+
+fn load(dice: &mut impl Entropy) -> LoadKind {
+    let until = dice.pick(&[Until::FirstToken, Until::LastToken]);
+    let in_flight = dice.chance(50);
+    dice.pick(&[
+        LoadKind::InFlight,
+        LoadKind::InFlightPerWeight,
+        LoadKind::ExpectedDelay,
+        LoadKind::TokenBacklog,
+        LoadKind::PeakEwma { decay: SECOND },
+        LoadKind::Latency,
+        LoadKind::Time { until, in_flight },
+        LoadKind::Time { until, in_flight },
+        LoadKind::Score { rtt: 0.6, load: 0.4 },
+    ])
 }
 
 fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {

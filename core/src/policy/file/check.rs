@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{charges, raw};
+use super::{balance, charges, raw};
 use crate::file::{At, Report, Span, nearest};
 use crate::id::{PoolId, ScopeId};
 use crate::policy::{Charges, Match, Policy, RegionId, Tenant, keys};
@@ -204,21 +204,7 @@ fn bursts(raw: &raw::Policy, report: &Report) {
 
 fn pools(policy: &mut Policy, pools: Vec<raw::Pool>, report: &Report) {
     for (at, raw) in pools.into_iter().enumerate() {
-        if let Some(choices) = raw.choices
-            && raw.endpoints.len() < usize::try_from(choices.value).unwrap_or(usize::MAX)
-        {
-            let message = format!(
-                "{} choices among {} endpoints are all of them",
-                choices.value,
-                raw.endpoints.len()
-            );
-            report.warn(
-                choices.span,
-                message,
-                "more than there are",
-                Some("kind = \"least-in-flight\" says the same"),
-            );
-        }
+        balance::check(&raw, report);
         let first = policy.endpoints.len();
         for raw in raw.endpoints.into_iter().take(super::ENDPOINTS.saturating_sub(first)) {
             let mut endpoint = raw.checked;
