@@ -11,7 +11,7 @@
 //! | `slidecounter-0-err-*` | nothing: a law of core, since an estimate is not seen from outside |
 //! | `ring-*`, `boundedload-*`, `swrr-*`, `golden-hcl`, `golden-c3`, `xhet-0`, `xhet-4`, `xhet-6` | those balancers |
 //! | `aimd-avg-*`, `golden-gradient2`, `golden-vegas`, `golden-aimd`, `sre-throttle-*` | adaptive limits |
-//! | `golden-codel`, `xvtc-bound` | those queues |
+//! | `golden-codel`, `xvtc-bound` | nothing: laws of core (`codel_golden`, `vtc_is_fair`), without a simulation |
 //! | `eject-times-*`, `golden-envoy-sr`, `slowstart` | outlier ejection, slow start |
 //! | `golden-peakewma` | nothing: a law of core, without a simulation |
 //! | `ytrace-*` | traces that are not shipped |
@@ -23,6 +23,7 @@
 
 mod case;
 mod models;
+mod overload;
 mod readings;
 mod setup;
 mod storms;
