@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tollgate_core::fault::Fault;
 use tollgate_core::policy::{
-    Algorithm, BalanceKind, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Partition, Policy, Priority, Store,
-    Window, Word, file,
+    Algorithm, BalanceKind, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Outlier, Partition, Policy, Priority,
+    Store, Window, Word, file,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -69,6 +69,7 @@ fn the_reference_reads_as_it_says() {
     assert_ne!(policy.endpoints[1].scope, policy.endpoints[2].scope);
     assert_eq!(policy.pools[1].balance.kind, BalanceKind::LeastInFlight);
     assert_eq!(policy.pools[2].breaker, BreakerKind::Off);
+    assert_eq!(policy.pools[4].breaker, BreakerKind::Outlier(Outlier::default()));
 
     let route = &policy.routes[0];
     assert_eq!(route.pools.len(), 2);

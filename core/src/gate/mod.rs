@@ -19,6 +19,7 @@ mod endpoint;
 mod fleet;
 mod health;
 mod limits;
+mod outlier;
 mod snapshot;
 mod view;
 mod waiting;
@@ -135,7 +136,7 @@ impl<M: Memory> Gate<M> {
         for pool in self.pools() {
             self.fleet.drain(&self.policy, pool, now, effects);
         }
-        if let Some(at) = self.fleet.probe_due(&self.policy, now, effects) {
+        if let Some(at) = self.fleet.rounds(&self.policy, now, effects) {
             effects.push(Effect::WakeGateAt { at });
         }
     }

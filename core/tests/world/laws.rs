@@ -351,7 +351,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
 
 fn probes(breaker: &BreakerKind) -> u32 {
     match breaker {
-        BreakerKind::Off | BreakerKind::MaxFails { .. } => 1,
+        BreakerKind::Off | BreakerKind::MaxFails { .. } | BreakerKind::Outlier(_) => 1,
         BreakerKind::Consecutive { probes, .. } | BreakerKind::ErrorRate { probes, .. } => probes.get(),
     }
 }

@@ -38,6 +38,7 @@ mod endpoint;
 mod health;
 mod limit;
 mod matching;
+mod outlier;
 mod pool;
 mod queue;
 mod raw;
