@@ -2,9 +2,9 @@
 
 use crate::health::{Admission, Breaker, Circuit, Health, ProbeState, Suspect};
 use crate::id::{PoolId, ScopeId};
-use crate::load::Estimate;
+use crate::load::{Estimate, Running};
 use crate::memory::{Guarded, Memory, Packed, Slot};
-use crate::policy::{Endpoint, Pool};
+use crate::policy::{Endpoint, LoadKind, Pool};
 use crate::time::Instant;
 
 /// The live state of one endpoint.
@@ -21,8 +21,14 @@ pub(super) struct EndpointState<M: Memory> {
     ///
     /// A copy of what `vitals` say, so that picking a healthy endpoint takes no lock.
     pub(super) ejected_until: M::Word<Instant>,
+    /// Its weight, in whole units.
+    pub(super) weight: u32,
+    /// Whether what runs there is added up.
+    pub(super) adds_up: bool,
     /// How long its first tokens take.
     pub(super) estimate: M::Block<Estimate>,
+    /// What runs there, if that is added up.
+    pub(super) running: M::Block<Running>,
     /// Breaker and active probes.
     pub(super) vitals: M::Block<Vitals>,
     /// When it last came back, after an ejection for failing; the epoch if it has never been out.
@@ -128,7 +134,10 @@ impl<M: Memory> EndpointState<M> {
             permits: M::Word::new(Permits::default()),
             most: endpoint.max_in_flight.map_or(u32::MAX, core::num::NonZeroU32::get),
             ejected_until: M::Word::new(Instant::EPOCH),
+            weight: endpoint.weight.get(),
+            adds_up: adds_up(pool.balance.load),
             estimate: M::Block::new(Estimate::default()),
+            running: M::Block::new(Running::default()),
             vitals: M::Block::new(Vitals {
                 health: breaker.fresh(),
                 probing: ProbeState::default(),
@@ -198,6 +207,20 @@ impl<M: Memory> EndpointState<M> {
             return true;
         }
         until <= now && self.vitals.with(|vitals| may_probe(breaker(), vitals, now))
+    }
+}
+
+/// Whether what runs at an endpoint is added up for this load.
+fn adds_up(load: LoadKind) -> bool {
+    match load {
+        LoadKind::TokenBacklog => true,
+        LoadKind::Time { in_flight, .. } => in_flight,
+        LoadKind::InFlight
+        | LoadKind::InFlightPerWeight
+        | LoadKind::ExpectedDelay
+        | LoadKind::PeakEwma { .. }
+        | LoadKind::Latency
+        | LoadKind::Score { .. } => false,
     }
 }
 

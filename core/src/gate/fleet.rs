@@ -3,18 +3,19 @@
 use alloc::vec::Vec;
 
 use super::endpoint::{EndpointState, is_out};
+use super::loads::{Board, Sight};
 use super::outlier::Watch;
 use super::snapshot::EndpointSnapshot;
+use super::tiers::tiers;
 use super::view::View;
-use crate::balance::{AnyBalancer, Balancer, PoolView};
+use crate::balance::{AnyBalancer, Balancer, PoolView, Rounds};
 use crate::dice::Rng;
 use crate::fault::Fault;
 use crate::health::{Answer, Breaker, Probing, Report};
 use crate::id::{EndpointId, PoolId, ScopeId};
 use crate::lifecycle::{Effects, Status};
-use crate::load::PeakEwma;
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{BreakerKind, Capability, Endpoint, LoadKind, Needs, Policy, Pool};
+use crate::policy::{BreakerKind, Capability, Endpoint, Needs, Policy, Pool};
 use crate::queue::{Permit, WaitQueue};
 use crate::time::{Instant, Nanos};
 
@@ -43,7 +44,14 @@ pub(super) struct PoolState<M: Memory> {
     /// Where outliers are ejected.
     pub(super) watch: Option<Watch<M>>,
     /// Moves on by one per round-robin pick.
-    turn: M::Word<u64>,
+    pub(super) turn: M::Word<u64>,
+    /// Where smooth weighted round robin stands.
+    pub(super) rounds: M::Block<Rounds>,
+    /// What balancers see instead of loads, if they do.
+    pub(super) board: M::Block<Board>,
+    pub(super) sight: Sight,
+    /// The tiers of its endpoints, lowest first.
+    pub(super) tiers: Vec<u8>,
     /// How many endpoints are ejected for failing.
     pub(super) unhealthy: M::Word<u64>,
     pub(super) queue: M::Block<WaitQueue>,
@@ -144,9 +152,11 @@ impl<M: Memory> Fleet<M> {
         rng: &mut Rng,
         effects: &mut Effects,
     ) -> Acquired {
+        self.publish(policy, wish.pool, now);
         let mut view = self.view(policy, wish, now);
         let balancer = &self.pools[wish.pool.index()].balancer;
         for _ in 0..MOST_RACES {
+            view.settle_tier();
             let Some(index) = balancer.pick(&view, rng) else {
                 break;
             };
@@ -160,6 +170,7 @@ impl<M: Memory> Fleet<M> {
                 None => self.free(policy, endpoint, now, effects),
             }
         }
+        view.tier = None;
         view.full_too = true;
         if (0..view.pool.len()).any(|index| view.is_available(index)) {
             return Acquired::Full;
@@ -186,15 +197,6 @@ impl<M: Memory> Fleet<M> {
         }
     }
 
-    /// The first token of an attempt came after `latency`.
-    pub(crate) fn answered(&self, policy: &Policy, endpoint: EndpointId, latency: Nanos, now: Instant) {
-        let state = &self.endpoints[endpoint.index()];
-        if let LoadKind::PeakEwma { decay } = policy.pool(state.pool).balance.load {
-            let law = PeakEwma::new(decay);
-            state.estimate.with(|estimate| law.observe(estimate, now, latency));
-        }
-    }
-
     /// An attempt has ended: its verdict counts, its permit comes back or goes to whoever waits.
     pub(crate) fn release(
         &self,
@@ -204,6 +206,7 @@ impl<M: Memory> Fleet<M> {
         now: Instant,
         effects: &mut Effects,
     ) {
+        self.publish(policy, self.endpoints[permit.endpoint.index()].pool, now);
         let (report, answer) = match verdict {
             AttemptVerdict::Success { latency } => (Some(Report::Success { latency }), Some(Answer::Success)),
             AttemptVerdict::Ignore => (None, None),
@@ -235,6 +238,7 @@ impl<M: Memory> Fleet<M> {
         let state = &self.endpoints[endpoint.index()];
         EndpointSnapshot {
             in_flight: state.in_flight(),
+            backlog: state.running.with(|running| running.tokens()),
             awaited: state.permits.read(|permits| permits.waiting),
             circuit: state
                 .vitals
@@ -268,8 +272,9 @@ impl<M: Memory> Fleet<M> {
             fleet: self,
             policy,
             pool: policy.pool(wish.pool),
-            turn: &state.turn,
-            all_able: state.uniform && wish.needs.region.is_none() && wish.avoid.is_empty(),
+            state,
+            all_able: state.uniform && state.tiers.len() <= 1 && wish.needs.region.is_none() && wish.avoid.is_empty(),
+            tier: None,
             needs: wish.needs,
             avoid: wish.avoid,
             now,
@@ -306,6 +311,10 @@ impl<M: Memory> PoolState<M> {
             },
             probing: pool.probe.as_ref().map(|probe| Probing::new(probe.rise, probe.fall)),
             turn: M::Word::new(0),
+            rounds: M::Block::new(Rounds::default()),
+            board: M::Block::new(Board::default()),
+            sight: Sight::of(pool),
+            tiers: tiers(endpoints),
             unhealthy: M::Word::new(0),
             queue: M::Block::new(WaitQueue::new(pool.queue)),
             queues: 0 < pool.queue.length,

@@ -3,12 +3,11 @@
 use super::endpoint::{Vitals, is_out};
 use super::fleet::Fleet;
 use crate::fault::Fault;
-use crate::health::{Admission, Breaker};
-use crate::id::{EndpointId, PoolId};
+use crate::health::{Admission, Breaker, Report};
+use crate::id::EndpointId;
 use crate::lifecycle::{Effect, Effects, Ejection};
-use crate::load::PeakEwma;
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{LoadKind, Policy};
+use crate::policy::{BalanceKind, Policy};
 use crate::queue::Permit;
 use crate::time::{Instant, Nanos};
 
@@ -122,19 +121,6 @@ impl<M: Memory> Fleet<M> {
         }
     }
 
-    /// Whether so few endpoints are healthy that health is ignored.
-    pub(super) fn panics(&self, pool: PoolId, policy: &Policy) -> bool {
-        let unhealthy = self.pools[pool.index()].unhealthy.read(|count| *count);
-        if unhealthy == 0 {
-            return false;
-        }
-        let pool = policy.pool(pool);
-        let all = f64::from(pool.endpoints.end - pool.endpoints.start);
-        #[expect(clippy::cast_precision_loss, reason = "at most 65,535 endpoints")]
-        let healthy = all - unhealthy as f64;
-        healthy < f64::from(pool.panic_below) * all
-    }
-
     /// A failure makes the endpoint look slow, and one of the account cools every endpoint of it.
     pub(super) fn faulted(
         &self,
@@ -147,6 +133,9 @@ impl<M: Memory> Fleet<M> {
     ) {
         if fault != Fault::Client {
             self.penalize(policy, endpoint, retry_after, now);
+        }
+        if Report::of(fault) == Report::Failure {
+            self.lose_weight(policy, endpoint);
         }
         let length = match fault {
             Fault::RateLimited => retry_after.unwrap_or(COOL_RATE_LIMITED),
@@ -179,12 +168,14 @@ impl<M: Memory> Fleet<M> {
         }
     }
 
-    /// A failure counts as a long latency, however fast it came.
-    fn penalize(&self, policy: &Policy, endpoint: EndpointId, retry_after: Option<Nanos>, now: Instant) {
+    /// A failure takes a part of the weight that smooth weighted round robin goes by.
+    fn lose_weight(&self, policy: &Policy, endpoint: EndpointId) {
         let state = &self.endpoints[endpoint.index()];
-        if let LoadKind::PeakEwma { decay } = policy.pool(state.pool).balance.load {
-            let law = PeakEwma::new(decay);
-            state.estimate.with(|estimate| law.fail(estimate, now, retry_after));
+        let pool = policy.pool(state.pool);
+        if let BalanceKind::WeightedRoundRobin { max_fails } = pool.balance.kind {
+            let index = endpoint.index() - usize::from(pool.endpoints.start);
+            let rounds = &self.pools[state.pool.index()].rounds;
+            rounds.with(|rounds| rounds.fail(pool.len(), index, state.weight, max_fails));
         }
     }
 

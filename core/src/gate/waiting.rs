@@ -11,6 +11,7 @@
 //! remembers the latest instant that it was looked at, and nobody looks at it with an earlier one.
 
 use super::fleet::Fleet;
+use super::tiers::in_order;
 use crate::id::{EndpointId, PoolId};
 use crate::lifecycle::{Effect, Effects, Verdict as Wait};
 use crate::memory::{Guarded, Memory, Slot};
@@ -48,7 +49,7 @@ impl<M: Memory> Fleet<M> {
                 return Entry::Full;
             }
             let now = queue.not_before(now);
-            for endpoint in endpoints(policy, pool) {
+            for endpoint in in_order(policy, policy.pool(pool), &state.tiers) {
                 if !policy.endpoint(endpoint).can_serve(&waiter.needs) {
                     continue;
                 }
@@ -103,9 +104,10 @@ impl<M: Memory> Fleet<M> {
         if !state.queues {
             return;
         }
+        self.publish(policy, pool, now);
         state.queue.with(|queue| {
             let now = queue.not_before(now);
-            for endpoint in endpoints(policy, pool) {
+            for endpoint in in_order(policy, policy.pool(pool), &state.tiers) {
                 while 0 < queue.waiting()
                     && self.may_serve(policy, endpoint, now)
                     && self.endpoints[endpoint.index()].take_for_waiter()
