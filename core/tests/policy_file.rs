@@ -63,6 +63,20 @@ fn the_reference_reads_as_it_says() {
         panic!()
     };
     assert_eq!((permits.get(), policy.limits[3].unit), (64, Unit::InFlight));
+    assert_eq!(policy.limits[4].unit, Unit::Tokens);
+    assert_eq!(
+        policy.limits[5].on_wait,
+        OnWait::Delay {
+            most: Nanos::from_secs(2)
+        },
+        "a full bucket leaks out in that"
+    );
+    let Algorithm::SegmentedWindow { segments, .. } = policy.limits[6].algorithm else {
+        panic!()
+    };
+    assert_eq!(segments.get(), 6);
+    assert!(matches!(policy.limits[7].algorithm, Algorithm::SlidingLog(_)));
+    assert!(matches!(policy.limits[8].algorithm, Algorithm::SlidingWindow(_)));
 
     assert_eq!(policy.pools[0].endpoints, 0..2);
     assert_eq!(policy.endpoints[0].scope, policy.endpoints[1].scope);

@@ -171,17 +171,35 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         ..quota
     };
     let most = nonzero(1 + dice.small(8));
+    let segments = nonzero(1 + dice.small(4));
     let algorithm = dice.pick(&[
         Algorithm::Gcra(quota),
         Algorithm::TokenBucket(quota),
+        Algorithm::LeakyBucket(quota),
         Algorithm::FixedWindow(quota),
+        Algorithm::SegmentedWindow { quota, segments },
+        Algorithm::SlidingLog(quota),
+        Algorithm::SlidingWindow(quota),
         Algorithm::FixedWindow(ledger),
-        Algorithm::FixedWindow(ledger),
+        Algorithm::SegmentedWindow {
+            quota: ledger,
+            segments,
+        },
+        Algorithm::SlidingLog(ledger),
+        Algorithm::SlidingWindow(ledger),
         Algorithm::Permits(most),
+        Algorithm::Permits(nonzero(most.get() * 300)),
     ]);
     let unit = match algorithm {
-        Algorithm::Permits(_) => Unit::InFlight,
-        Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::FixedWindow(_) => {
+        Algorithm::Permits(permits) if permits == most => Unit::InFlight,
+        Algorithm::Permits(_) => dice.pick(&[Unit::Tokens, Unit::InputTokens, Unit::OutputTokens]),
+        Algorithm::Gcra(_)
+        | Algorithm::TokenBucket(_)
+        | Algorithm::LeakyBucket(_)
+        | Algorithm::FixedWindow(_)
+        | Algorithm::SegmentedWindow { .. }
+        | Algorithm::SlidingLog(_)
+        | Algorithm::SlidingWindow(_) => {
             dice.pick(&[Unit::Requests, Unit::Tokens, Unit::InputTokens, Unit::OutputTokens])
         }
     };
@@ -194,9 +212,20 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         on_wait: dice.pick(&[OnWait::Refuse, OnWait::Delay { most: MILLI * 300 }]),
         refund: dice.pick(&[Refund::Full, Refund::None]),
         max_keys: match algorithm {
-            Algorithm::FixedWindow(quota) if quota.period != AGE => nonzero(1 + dice.small(2)),
-            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) => nonzero(1 + dice.small(2)),
-            Algorithm::FixedWindow(_) | Algorithm::Permits(_) => nonzero(100),
+            Algorithm::FixedWindow(quota)
+            | Algorithm::SegmentedWindow { quota, .. }
+            | Algorithm::SlidingLog(quota)
+            | Algorithm::SlidingWindow(quota)
+                if quota.period != AGE =>
+            {
+                nonzero(1 + dice.small(2))
+            }
+            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) => nonzero(1 + dice.small(2)),
+            Algorithm::FixedWindow(_)
+            | Algorithm::SegmentedWindow { .. }
+            | Algorithm::SlidingLog(_)
+            | Algorithm::SlidingWindow(_)
+            | Algorithm::Permits(_) => nonzero(100),
         },
         store: match dice.below(4) {
             0 => Store::Strict {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{balance, charges, raw};
 use crate::file::{At, Report, Span, nearest};
 use crate::id::{PoolId, ScopeId};
-use crate::policy::{Algorithm, Charges, Match, Policy, RegionId, Tenant, keys};
+use crate::policy::{Charges, Match, Policy, RegionId, Tenant, keys};
 use crate::usage::Unit;
 
 /// The policy that `raw` says. What cannot be connected is left out, after an error.
@@ -180,10 +180,7 @@ fn bursts(raw: &raw::Policy, report: &Report) {
         .filter(|output| *output < u32::MAX)
         .max();
     for raw in &raw.limits {
-        let burst = match raw.checked.algorithm {
-            Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::FixedWindow(quota) => quota.burst.get(),
-            Algorithm::Permits(_) => continue,
-        };
+        let burst = raw.checked.algorithm.most();
         let default = u64::from(raw.checked.output_default);
         let needed = match raw.checked.unit {
             Unit::Requests | Unit::InFlight => continue,
