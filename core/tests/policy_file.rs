@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tollgate_core::fault::Fault;
 use tollgate_core::policy::{
-    Algorithm, BalanceKind, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order, Partition, Policy, Priority,
-    Shedding, Store, Until, Weight, Window, Word, file,
+    Algorithm, BalanceKind, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order, Outlier, Partition, Policy,
+    Priority, Shedding, Store, Until, Weight, Window, Word, file,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -84,6 +84,12 @@ fn the_reference_reads_as_it_says() {
     assert_ne!(policy.endpoints[1].scope, policy.endpoints[2].scope);
     assert_eq!(policy.pools[1].balance.kind, BalanceKind::Least);
     assert_eq!(policy.pools[2].breaker, BreakerKind::Off);
+    let by_envoy = policy
+        .pools
+        .iter()
+        .find(|pool| pool.name == "as-envoy")
+        .expect("there is one");
+    assert_eq!(by_envoy.breaker, BreakerKind::Outlier(Outlier::default()));
     queues_read_as_they_say(&policy);
     balances_read_as_they_say(&policy);
 
