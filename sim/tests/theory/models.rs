@@ -41,7 +41,14 @@ pub(crate) fn setups(case: &Case) -> Vec<(&'static str, Setup)> {
         _ if family("dev-supermarket") || family("dev-xsupermarket") || family("dev-jsq") || family("dev-rr") => {
             gateway(farm(case))
         }
-        _ if family("dev-xhet") => gateway(two_speeds(case)),
+        "xhet-p2c-limit" => {
+            let limit = case.expected.as_f64().expect("a load");
+            vec![
+                ("below", two_speeds(case, limit * (1.0 - case.rel_tol))),
+                ("above", two_speeds(case, limit * (1.0 + case.rel_tol))),
+            ]
+        }
+        _ if family("dev-xhet") => gateway(two_speeds(case, case.number("load"))),
         _ if family("dev-ysink") || family("dev-xsinkhole") => gateway(sinkhole(case)),
         _ if family("dev-gcra") => vec![
             ("gcra", poisson_limit(case, &rate_limit("gcra", case))),
@@ -216,9 +223,9 @@ const JSQ: &str = "{ kind = \"least-in-flight\" }";
 const P2C: &str = "{ kind = \"p2c\", choices = 2, load = \"in-flight\" }";
 
 /// Ten fast servers and ten slow ones.
-fn two_speeds(case: &Case) -> Setup {
+fn two_speeds(case: &Case, load: f64) -> Setup {
     let capacity = case.number("fast") * case.number("mu_fast") + case.number("slow") * case.number("mu_slow");
-    let rate = capacity * case.number("load");
+    let rate = capacity * load;
     let fast = queues(10, "1", &exponential(1.0 / case.number("mu_fast")), "");
     let slow = queues(10, "1", &exponential(1.0 / case.number("mu_slow")), "").replace("\"b", "\"b1");
     let balance = match case.word("policy") {

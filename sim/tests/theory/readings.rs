@@ -56,6 +56,19 @@ pub(crate) fn measure(case: &Case, way: &str, run: &Run) -> Reading {
                 * (case.number("fast") * case.number("mu_fast") + case.number("slow") * case.number("mu_slow"));
             rate * share_of(run, 10..20) / (case.number("slow") * case.number("mu_slow"))
         }
+        // Below, as many are in the system as ever; above, more and more: a fiftieth of 200,000 requests.
+        metric if metric.starts_with("max stable load") => {
+            let in_system = watch.system.mean();
+            let is_as_foretold = if way == "below" {
+                in_system < 500.0
+            } else {
+                1_000.0 < in_system
+            };
+            if !is_as_foretold {
+                return Reading::Words(vec![format!("{in_system} in the system {way} the limit")]);
+            }
+            case.expected.as_f64().expect("a load")
+        }
         "max_admitted_in_[0,T]" | "max_admitted_in_any_interval_of_length_W" => as_f64(record.counts.admitted),
         "admitted_requests_per_min_long_run" => {
             as_f64(record.counts.completed) / (record.horizon.as_secs_f64() - WARM_QUOTA) * 60.0
