@@ -1,6 +1,10 @@
 //! Who is compared.
 
-use tollgate_core::limit::{FixedWindow, Gcra, Limiter, TokenBucket};
+use core::num::NonZeroU32;
+
+use tollgate_core::limit::{
+    FixedWindow, Gcra, LeakyBucket, Limiter, SegmentedWindow, SlidingLog, SlidingWindow, TokenBucket,
+};
 use tollgate_core::policy::{Algorithm, Quota};
 use tollgate_core::time::Nanos;
 
@@ -43,8 +47,16 @@ impl Contender {
         vec![
             refuses("gcra", Algorithm::Gcra(quota)),
             refuses("token-bucket", Algorithm::TokenBucket(quota)),
+            refuses("leaky-bucket", Algorithm::LeakyBucket(quota)),
             refuses("fixed-window", Algorithm::FixedWindow(quota)),
+            refuses(
+                "segmented-window of 6",
+                Algorithm::SegmentedWindow { quota, segments: SIX },
+            ),
+            refuses("sliding-window", Algorithm::SlidingWindow(quota)),
+            refuses("sliding-log", Algorithm::SlidingLog(quota)),
             delays("gcra, delaying", Algorithm::Gcra(quota)),
+            delays("leaky-bucket, delaying", Algorithm::LeakyBucket(quota)),
         ]
     }
 
@@ -67,11 +79,19 @@ impl Contender {
         match self.algorithm {
             Algorithm::Gcra(quota) => visit.visit(&Gcra::new(quota, self.max_delay)),
             Algorithm::TokenBucket(quota) => visit.visit(&TokenBucket::new(quota, self.max_delay)),
+            Algorithm::LeakyBucket(quota) if self.max_delay == Nanos::ZERO => visit.visit(&LeakyBucket::meter(quota)),
+            Algorithm::LeakyBucket(quota) => visit.visit(&LeakyBucket::shaper(quota, self.max_delay)),
             Algorithm::FixedWindow(quota) => visit.visit(&FixedWindow::new(quota)),
+            Algorithm::SegmentedWindow { quota, segments } => visit.visit(&SegmentedWindow::new(quota, segments)),
+            Algorithm::SlidingLog(quota) => visit.visit(&SlidingLog::new(quota)),
+            Algorithm::SlidingWindow(quota) => visit.visit(&SlidingWindow::new(quota)),
             Algorithm::Permits(_) => unreachable!("permits have no rate to compare"),
         }
     }
 }
+
+/// Segments of the window that is compared: enough to tell it from a fixed one.
+const SIX: NonZeroU32 = NonZeroU32::new(6).expect("not zero");
 
 struct Judge<'a> {
     quota: Quota,

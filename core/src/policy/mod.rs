@@ -24,7 +24,7 @@ use core::fmt;
 
 pub use access::{KeyDigest, keys};
 pub use adjust::{Adjustment, HeaderStage, HeaderStages, Parameters};
-pub use balance::{Balance, BalanceKind, LoadKind, Ties};
+pub use balance::{Balance, BalanceKind, LoadKind, SlowStart, Ties, Until};
 pub use capability::{Capability, Needs, Operation, Operations};
 pub use classify::{Charges, Class, Facts, Header};
 pub use health::{BreakerKind, Probe, Window};

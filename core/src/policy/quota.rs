@@ -44,16 +44,29 @@ pub struct Quota {
     pub burst: NonZeroU64,
 }
 
-/// The algorithms that limit.
+/// The algorithms that limit. To those that count windows, the `burst` of their quota means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// The generic cell rate algorithm.
     Gcra(Quota),
     /// A bucket of units, refilled continuously.
     TokenBucket(Quota),
-    /// A counter per aligned window; `burst` has no meaning here.
+    /// A bucket that leaks: a meter, or a shaper if the limit delays.
+    LeakyBucket(Quota),
+    /// A counter per aligned window.
     FixedWindow(Quota),
-    /// So many requests in flight.
+    /// A counter for each segment of a window, the oldest dropped whole.
+    SegmentedWindow {
+        /// What the window grants.
+        quota: Quota,
+        /// How many segments it is cut into.
+        segments: NonZeroU32,
+    },
+    /// When each unit was taken.
+    SlidingLog(Quota),
+    /// Two aligned windows, the former weighed by how much of it still counts.
+    SlidingWindow(Quota),
+    /// So many units in flight.
     Permits(NonZeroU32),
 }
 
@@ -62,8 +75,11 @@ impl Algorithm {
     #[must_use]
     pub const fn most(self) -> u64 {
         match self {
-            Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) => quota.burst.get(),
-            Algorithm::FixedWindow(quota) => quota.amount.get(),
+            Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::LeakyBucket(quota) => quota.burst.get(),
+            Algorithm::FixedWindow(quota)
+            | Algorithm::SegmentedWindow { quota, .. }
+            | Algorithm::SlidingLog(quota)
+            | Algorithm::SlidingWindow(quota) => quota.amount.get(),
             Algorithm::Permits(most) => most.get() as u64,
         }
     }

@@ -71,12 +71,16 @@ fn limited(limit: &Limit, overflow: bool, when: &str) -> String {
     let name = &limit.name;
     let units = units(limit.unit);
     let grants = match limit.algorithm {
-        Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) => format!(
+        Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::LeakyBucket(quota) => format!(
             "{} {units} per {}, at most {} at once",
             quota.amount, quota.period, quota.burst
         ),
-        Algorithm::FixedWindow(quota) => format!("{} {units} per {}", quota.amount, quota.period),
-        Algorithm::Permits(most) => format!("{most} {units}"),
+        Algorithm::FixedWindow(quota)
+        | Algorithm::SegmentedWindow { quota, .. }
+        | Algorithm::SlidingLog(quota)
+        | Algorithm::SlidingWindow(quota) => format!("{} {units} per {}", quota.amount, quota.period),
+        Algorithm::Permits(most) if limit.unit == Unit::InFlight => format!("{most} {units}"),
+        Algorithm::Permits(most) => format!("{most} {units} in flight"),
     };
     let shared = if overflow {
         format!(
