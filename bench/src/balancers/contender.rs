@@ -26,9 +26,16 @@ pub fn all() -> Vec<Contender> {
     };
     vec![
         blind("round-robin", "kind = \"round-robin\""),
+        blind("weighted-round-robin", "kind = \"weighted-round-robin\""),
         blind("random", "kind = \"random\""),
+        blind("weighted-random", "kind = \"weighted-random\""),
         seeing("least-in-flight", "kind = \"least-in-flight\""),
         seeing("p2c", "kind = \"p2c\", load = \"in-flight\""),
         seeing("p2c, peak EWMA", "kind = \"p2c\", load = \"peak-ewma\""),
+        seeing("weighted-p2c", "kind = \"weighted-p2c\""),
+        seeing("shortest-expected-delay", "kind = \"shortest-expected-delay\""),
+        seeing("least-time", "kind = \"least-time\""),
+        seeing("score", "kind = \"score\""),
+        seeing("least-latency", "kind = \"least-latency\""),
     ]
 }

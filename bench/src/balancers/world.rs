@@ -36,6 +36,8 @@ pub(super) const ENDPOINTS: u32 = 10;
 pub(super) const SERVICE: f64 = 0.2;
 /// Requests that an endpoint serves at once.
 const SERVERS: u32 = 4;
+/// Most attempts in flight at an endpoint, which is what a score takes load relative to.
+const MOST: u32 = 64;
 /// Of what the endpoints can do.
 const LOAD: f64 = 0.8;
 /// Requests a second.
@@ -134,7 +136,10 @@ impl World {
         );
         for number in 0..ENDPOINTS {
             let weight = if self.unlike && number < ENDPOINTS / 2 { 3 } else { 1 };
-            let _ = write!(text, "[[pool.endpoint]]\nname = \"b{number}\"\nweight = {weight}\n");
+            let _ = write!(
+                text,
+                "[[pool.endpoint]]\nname = \"b{number}\"\nweight = {weight}\nmax_in_flight = {MOST}\n"
+            );
         }
         let attempts = if self.fails { 3 } else { 1 };
         let _ = write!(
