@@ -23,7 +23,7 @@ impl Lifecycle {
             AttemptEvent::Waiting => attempt.connects(Stage::Blocked),
             AttemptEvent::Connecting => attempt.connects(Stage::Connecting),
             AttemptEvent::Connected => attempt.connected(stream, &timeouts),
-            AttemptEvent::Open { status, .. } if status < 400 => attempt.connected(stream, &timeouts),
+            AttemptEvent::Open { status, .. } if status < 400 => attempt.accepted(stream, &timeouts),
             AttemptEvent::Open {
                 status,
                 code,
@@ -54,7 +54,7 @@ impl Lifecycle {
         let fault = match attempt.stage {
             Stage::Blocked => Fault::NoConnection,
             Stage::Connecting => Fault::Connect,
-            Stage::Waiting | Stage::Streaming => Fault::Timeout,
+            Stage::Waiting | Stage::Accepted | Stage::Streaming => Fault::Timeout,
         };
         let cancel = Effect::Cancel {
             attempt: id,
@@ -71,6 +71,7 @@ impl Lifecycle {
         };
         let verdict = AttemptVerdict::Fault { fault, retry_after };
         let gate = turn.gate;
+        self.pay_unfinished(turn, &attempt);
         let ended = attempt.ended(self.request.estimate, false);
         gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
         gate.fleet
