@@ -48,11 +48,9 @@ impl Lifecycle {
         self.pay(turn, attempt.endpoint, usage);
         let latency = self.outcome.first_token.since(attempt.launched);
         let gate = turn.gate;
-        let verdict = AttemptVerdict::Success { latency };
         let ended = attempt.ended(self.request.estimate, true);
         gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
-        gate.fleet
-            .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
+        self.release(turn, attempt.permit(), AttemptVerdict::Success { latency }, usage);
         if self.gone {
             self.drained(turn);
         } else {
@@ -93,12 +91,19 @@ impl Lifecycle {
                 fault: None,
             });
             self.pay_unfinished(turn, &attempt);
+            let used = if attempt.stage == Stage::Streaming {
+                self.outcome.usage
+            } else {
+                // Nobody knows how far the endpoint came; its prompt it had.
+                Usage {
+                    input: self.request.estimate.input,
+                    output: 0,
+                }
+            };
             let gate = turn.gate;
-            let verdict = AttemptVerdict::Ignore;
             let ended = attempt.ended(self.request.estimate, false);
             gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
-            gate.fleet
-                .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
+            self.release(turn, attempt.permit(), AttemptVerdict::Ignore, used);
         }
     }
 }
