@@ -1,9 +1,10 @@
 //! The end, whichever it is: everything that was taken is given back or trued up, once.
 
 use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
-use crate::gate::{AttemptVerdict, Granted, Withdrawal};
+use crate::gate::{AttemptVerdict, Granted, Used, Withdrawal};
 use crate::memory::Memory;
-use crate::queue::{Place, Removal};
+use crate::queue::{Permit, Place, Removal};
+use crate::usage::Usage;
 
 /// Everything that was taken and not yet given back; permits are with the attempts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,9 +115,22 @@ impl Lifecycle {
         self.stop_waiting(turn.now);
         if let Removal::AlreadyAdmitted(permit) = removal {
             // Handed over just now: it goes on to the next in the queue.
-            gate.fleet
-                .release(gate.policy(), permit, AttemptVerdict::Ignore, turn.now, turn.effects);
+            self.release(turn, permit, AttemptVerdict::Ignore, Usage::default());
         }
+    }
+
+    /// A permit comes back. Fair queues hear first of what was used with it: it goes to whoever is next then.
+    pub(super) fn release<M: Memory>(
+        &self,
+        turn: &mut Turn<'_, M>,
+        permit: Permit,
+        verdict: AttemptVerdict,
+        used: Usage,
+    ) {
+        let (gate, policy) = (turn.gate, turn.gate.policy());
+        let (tenant, estimate) = (self.request.tenant, self.request.estimate);
+        gate.fleet.true_up(policy, permit.endpoint, tenant, estimate, used);
+        gate.fleet.release(policy, permit, verdict, turn.now, turn.effects);
     }
 
     /// Charges what was used. Where nothing was launched, nothing was used, and nothing was ever charged.
@@ -126,11 +140,13 @@ impl Lifecycle {
         let granted = core::mem::take(&mut self.holds.limits);
         if !granted.is_empty() {
             let limits = &turn.gate.limits;
-            let (charges, estimate) = (&self.request.class.charges, self.request.estimate);
+            let (class, estimate) = (&self.request.class, self.request.estimate);
             if launched {
-                limits.settle_all(charges, granted, estimate, used, turn.now);
+                let spent = self.outcome.spent;
+                let used = Used { usage: used, spent };
+                limits.settle_all(class, granted, estimate, used, turn.now);
             } else {
-                limits.undo_all(charges, granted, estimate, turn.now);
+                limits.undo_all(class, granted, estimate, turn.now);
             }
         }
         if core::mem::take(&mut self.holds.remote) != Remote::Nothing {

@@ -5,9 +5,10 @@ use std::num::{NonZeroU32, NonZeroU64};
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
-    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, HeaderStages, Hedge,
-    HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota, Refund,
-    RegionId, Retry, RetryBudget, Route, Slo, SlowStart, Store, Ties, Timeouts, Until, Window,
+    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, FailurePercentage,
+    HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order, Outlier, Percent, Policy,
+    Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row, Shedding, Slo, SlowStart,
+    Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -23,6 +24,7 @@ pub(crate) fn policy(dice: &mut impl Entropy, tilt: &Tilt) -> Policy {
     let mut policy = Policy {
         scopes: vec![String::from("account"); n_scopes],
         regions: vec![String::from("here"), String::from("there")],
+        tenants: tenants(dice),
         ..Policy::default()
     };
     for _ in 0..=dice.below(3) {
@@ -42,6 +44,15 @@ pub(crate) fn policy(dice: &mut impl Entropy, tilt: &Tilt) -> Policy {
         policy.routes.push(route);
     }
     policy
+}
+
+/// The nameless one, and two of different weight.
+fn tenants(dice: &mut impl Entropy) -> Vec<Tenant> {
+    let mut tenant = || Tenant {
+        weight: Weight::from_thousandths(nonzero(dice.pick(&[1, 1_000, 2_500]))),
+        ..Tenant::default()
+    };
+    vec![Tenant::default(), tenant(), tenant()]
 }
 
 fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize) -> Endpoint {
@@ -66,7 +77,11 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
         tier: dice.pick(&[0, 0, 0, 1, 7]),
         weight: nonzero(dice.pick(&[1, 1, 1, 2, 5, 1_000])),
         max_in_flight: dice.chance(tilt.scarce).then(|| nonzero(1 + dice.small(3))),
-        price: None,
+        price: dice.chance(60).then(|| Price {
+            input: dice.pick(&[0.15, 2.5]),
+            cached_input: 0.0,
+            output: dice.pick(&[0.6, 10.0]),
+        }),
         can,
         scope: ScopeId::at(dice.index(n_scopes)),
     }
@@ -108,10 +123,39 @@ fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -
         breaker: breaker(dice, tilt),
         panic_below: dice.pick(&[0.0, 0.5, 0.5, 1.0]),
         probe,
-        queue: QueueShape {
-            length: dice.small(6),
-            wait: dice.pick(&[MILLI, MILLI * 200, SECOND * 5, Nanos::FOREVER]),
-        },
+        queue: queue(dice),
+    }
+}
+
+fn queue(dice: &mut impl Entropy) -> QueueShape {
+    let (length, wait) = (
+        dice.small(6),
+        dice.pick(&[MILLI, MILLI * 200, SECOND * 5, Nanos::FOREVER]),
+    );
+    let (quantum, output_default) = (nonzero(dice.pick(&[1, 100])), 10);
+    let (target, interval) = (MILLI, MILLI * 20);
+    QueueShape {
+        order: dice.pick(&[
+            Order::Fifo,
+            Order::Fifo,
+            Order::Lifo,
+            Order::AdaptiveLifo { after: MILLI },
+            Order::Priority,
+            Order::Deadline,
+            Order::Deficit {
+                quantum,
+                output_default,
+            },
+            Order::Vtc { output_default },
+        ]),
+        length,
+        wait,
+        shedding: dice.pick(&[
+            Shedding::Never,
+            Shedding::Never,
+            Shedding::CoDel { target, interval },
+            Shedding::ControlledDelay { target, interval },
+        ]),
     }
 }
 
@@ -138,6 +182,9 @@ fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {
     let open = dice.pick(&[Nanos::ZERO, MILLI * 50, MILLI * 500, SECOND * 3]);
     let probes = nonzero(1 + dice.small(3));
     if dice.chance(20) {
+        return BreakerKind::Outlier(outlier(dice));
+    }
+    if dice.chance(20) {
         return BreakerKind::MaxFails {
             max_fails: nonzero(1 + dice.small(3)),
             fail_timeout: open,
@@ -156,6 +203,36 @@ fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {
         min_requests: nonzero(1 + dice.small(3)),
         open,
         probes,
+    }
+}
+
+fn outlier(dice: &mut impl Entropy) -> Outlier {
+    let percents = [Percent::NONE, Percent::new(50), Percent::ALL, Percent::ALL];
+    let volume = Volume {
+        minimum_hosts: 1 + dice.small(2),
+        request_volume: 1 + dice.small(2),
+    };
+    let row = Row {
+        length: nonzero(1 + dice.small(4)),
+        enforcing: dice.pick(&percents),
+    };
+    Outlier {
+        interval: dice.pick(&[MILLI * 20, MILLI * 500]),
+        base_ejection_time: dice.pick(&[MILLI, MILLI * 100, SECOND]),
+        max_ejection_time: SECOND * 2,
+        max_ejection_percent: dice.pick(&percents),
+        consecutive_5xx: row,
+        consecutive_gateway_failure: row,
+        success_rate: SuccessRate {
+            volume,
+            stdev_thousandths: dice.pick(&[1, 1_000, 1_900]),
+            enforcing: dice.pick(&percents),
+        },
+        failure_percentage: FailurePercentage {
+            volume,
+            threshold: Percent::new(50),
+            enforcing: dice.pick(&percents),
+        },
     }
 }
 
@@ -199,9 +276,13 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         | Algorithm::FixedWindow(_)
         | Algorithm::SegmentedWindow { .. }
         | Algorithm::SlidingLog(_)
-        | Algorithm::SlidingWindow(_) => {
-            dice.pick(&[Unit::Requests, Unit::Tokens, Unit::InputTokens, Unit::OutputTokens])
-        }
+        | Algorithm::SlidingWindow(_) => dice.pick(&[
+            Unit::Requests,
+            Unit::Tokens,
+            Unit::InputTokens,
+            Unit::OutputTokens,
+            Unit::MicroUsd,
+        ]),
     };
     Limit {
         name: String::from("limit"),
@@ -228,7 +309,7 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             | Algorithm::Permits(_) => nonzero(100),
         },
         store: match dice.below(4) {
-            0 => Store::Strict {
+            0 if unit != Unit::MicroUsd => Store::Strict {
                 deadline: dice.pick(&[MILLI, MILLI * 50]),
                 on_outage: dice.pick(&[
                     OnOutage::LocalShare,
@@ -284,7 +365,10 @@ fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
         },
         hedge,
         cancel_on_abandon: dice.chance(60),
-        slo: Slo::default(),
+        slo: Slo {
+            e2e: dice.pick(&[MILLI * 30, SECOND, Nanos::FOREVER]),
+            ..Slo::default()
+        },
     }
 }
 

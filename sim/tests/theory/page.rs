@@ -14,7 +14,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("dev-golden-c3", "C3 is not built"),
     ("dev-golden-hcl", "Prequal is not built"),
     ("dev-slidecounter-0-err", "not yet"),
-    ("dev-swrr-", "not yet"),
     ("dev-sre-throttle", "not yet"),
     ("dev-aimd-avg", "not yet"),
     ("dev-eject-times", "not yet"),
@@ -24,9 +23,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("dev-golden-aimd", "not yet"),
     ("dev-golden-codel", "not yet"),
     ("dev-golden-envoy-sr", "not yet"),
-    ("dev-xhet-0", "not yet"),
-    ("dev-xhet-4", "not yet"),
-    ("dev-xhet-6", "not yet"),
     ("dev-xvtc-bound", "not yet"),
 ];
 
