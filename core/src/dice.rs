@@ -45,6 +45,10 @@ pub enum Purpose {
     Trace,
     /// Time per output token of a backend.
     Pace,
+    /// When an adaptive limit measures anew.
+    Limit,
+    /// Whether a throttle turns a request away.
+    Throttle,
 }
 
 /// The root of all dice of a run.

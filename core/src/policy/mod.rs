@@ -31,7 +31,7 @@ pub use health::{BreakerKind, Probe, Window};
 pub use matching::{Match, Pattern, Word};
 pub use pool::{Endpoint, Pool, Price, RegionId};
 pub use queue::QueueShape;
-pub use quota::{Algorithm, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
+pub use quota::{Algorithm, Bounds, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
 pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
 
 use crate::id::{EndpointId, PoolId, RouteId, TenantId};

@@ -55,6 +55,45 @@ pub enum Algorithm {
     FixedWindow(Quota),
     /// So many requests in flight.
     Permits(NonZeroU32),
+    /// So many requests in flight, as many more or fewer as drops allow.
+    Aimd(Bounds),
+    /// So many requests in flight, by how many of them wait.
+    Vegas(Bounds),
+    /// So many requests in flight, by the gradient of latency.
+    Gradient(Bounds),
+    /// So many requests in flight, by the gradient of latency over one that is measured.
+    EnvoyGradient(Bounds),
+}
+
+/// Between what an adaptive limit moves, and where it begins; `min <= initial <= max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Where it begins.
+    pub initial: NonZeroU32,
+    /// The smallest it can be.
+    pub min: NonZeroU32,
+    /// The largest it can be.
+    pub max: NonZeroU32,
+}
+
+impl Bounds {
+    /// As AIMD is published.
+    pub const AIMD: Bounds = Bounds::of(20, 20, 200);
+    /// As Vegas is.
+    pub const VEGAS: Bounds = Bounds::of(20, 1, 1000);
+    /// As Gradient2 is.
+    pub const GRADIENT: Bounds = Bounds::of(20, 20, 200);
+    /// As Envoy's controller is.
+    pub const ENVOY_GRADIENT: Bounds = Bounds::of(3, 3, 1000);
+
+    const fn of(initial: u32, min: u32, max: u32) -> Bounds {
+        const WHOLE: &str = "a published bound is not zero";
+        Bounds {
+            initial: NonZeroU32::new(initial).expect(WHOLE),
+            min: NonZeroU32::new(min).expect(WHOLE),
+            max: NonZeroU32::new(max).expect(WHOLE),
+        }
+    }
 }
 
 impl Algorithm {
@@ -65,6 +104,10 @@ impl Algorithm {
             Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) => quota.burst.get(),
             Algorithm::FixedWindow(quota) => quota.amount.get(),
             Algorithm::Permits(most) => most.get() as u64,
+            Algorithm::Aimd(bounds)
+            | Algorithm::Vegas(bounds)
+            | Algorithm::Gradient(bounds)
+            | Algorithm::EnvoyGradient(bounds) => bounds.max.get() as u64,
         }
     }
 }

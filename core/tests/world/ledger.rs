@@ -35,7 +35,11 @@ impl Ledger {
     pub(crate) fn new(policy: &Policy) -> Ledger {
         let forgets_nothing = |algorithm: Algorithm| match algorithm {
             Algorithm::FixedWindow(quota) => quota.period == AGE,
-            Algorithm::Permits(_) => true,
+            Algorithm::Permits(_)
+            | Algorithm::Aimd(_)
+            | Algorithm::Vegas(_)
+            | Algorithm::Gradient(_)
+            | Algorithm::EnvoyGradient(_) => true,
             Algorithm::Gcra(_) | Algorithm::TokenBucket(_) => false,
         };
         Ledger {

@@ -5,9 +5,9 @@ use std::num::{NonZeroU32, NonZeroU64};
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
-    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, HeaderStages, Hedge,
-    HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota, Refund,
-    RegionId, Retry, RetryBudget, Route, Slo, Store, Ties, Timeouts, Window,
+    Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Capability, Endpoint, HeaderStages,
+    Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota,
+    Refund, RegionId, Retry, RetryBudget, Route, Slo, Store, Ties, Timeouts, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -137,6 +137,11 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         ..quota
     };
     let most = nonzero(1 + dice.small(8));
+    let bounds = Bounds {
+        initial: most,
+        min: nonzero(1),
+        max: nonzero(8 + dice.small(8)),
+    };
     let algorithm = dice.pick(&[
         Algorithm::Gcra(quota),
         Algorithm::TokenBucket(quota),
@@ -144,9 +149,17 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         Algorithm::FixedWindow(ledger),
         Algorithm::FixedWindow(ledger),
         Algorithm::Permits(most),
+        Algorithm::Aimd(bounds),
+        Algorithm::Vegas(bounds),
+        Algorithm::Gradient(bounds),
+        Algorithm::EnvoyGradient(bounds),
     ]);
     let unit = match algorithm {
-        Algorithm::Permits(_) => Unit::InFlight,
+        Algorithm::Permits(_)
+        | Algorithm::Aimd(_)
+        | Algorithm::Vegas(_)
+        | Algorithm::Gradient(_)
+        | Algorithm::EnvoyGradient(_) => Unit::InFlight,
         Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::FixedWindow(_) => {
             dice.pick(&[Unit::Requests, Unit::Tokens, Unit::InputTokens, Unit::OutputTokens])
         }
@@ -162,7 +175,12 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         max_keys: match algorithm {
             Algorithm::FixedWindow(quota) if quota.period != AGE => nonzero(1 + dice.small(2)),
             Algorithm::Gcra(_) | Algorithm::TokenBucket(_) => nonzero(1 + dice.small(2)),
-            Algorithm::FixedWindow(_) | Algorithm::Permits(_) => nonzero(100),
+            Algorithm::FixedWindow(_)
+            | Algorithm::Permits(_)
+            | Algorithm::Aimd(_)
+            | Algorithm::Vegas(_)
+            | Algorithm::Gradient(_)
+            | Algorithm::EnvoyGradient(_) => nonzero(100),
         },
         store: match dice.below(4) {
             0 => Store::Strict {

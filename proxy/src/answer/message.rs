@@ -77,6 +77,13 @@ fn limited(limit: &Limit, overflow: bool, when: &str) -> String {
         ),
         Algorithm::FixedWindow(quota) => format!("{} {units} per {}", quota.amount, quota.period),
         Algorithm::Permits(most) => format!("{most} {units}"),
+        Algorithm::Aimd(bounds)
+        | Algorithm::Vegas(bounds)
+        | Algorithm::Gradient(bounds)
+        | Algorithm::EnvoyGradient(bounds) => format!(
+            "as many {units} as are answered without delay, {} to {}",
+            bounds.min, bounds.max
+        ),
     };
     let shared = if overflow {
         format!(

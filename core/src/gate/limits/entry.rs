@@ -1,8 +1,12 @@
 //! One limit: its algorithm, the states of its keys, and what a request costs it.
 
+use alloc::boxed::Box;
+
 use super::Reach;
+use super::adaptive::{AdaptiveLaw, AdaptiveLimit, with_adaptive_law};
+use crate::dice::Rng;
 use crate::id::KeyHash;
-use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Standing, Taken, TokenBucket};
+use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Sample, Standing, Taken, TokenBucket};
 use crate::memory::{Keyed, Memory, Place, Slot};
 use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
 use crate::time::{Instant, Nanos};
@@ -27,6 +31,7 @@ enum Law<M: Memory> {
     TokenBucket(TokenBucket, M::Table<<TokenBucket as Limiter>::State>),
     FixedWindow(FixedWindow, M::Table<<FixedWindow as Limiter>::State>),
     Permits(Permits, M::Table<<Permits as Limiter>::State>),
+    Adaptive(Box<AdaptiveLimit<M>>),
 }
 
 /// Runs `$body` with the limiter and table of whichever law it is.
@@ -37,6 +42,7 @@ macro_rules! with_law {
             Law::TokenBucket($limiter, $table) => $body,
             Law::FixedWindow($limiter, $table) => $body,
             Law::Permits($limiter, $table) => $body,
+            Law::Adaptive(adaptive) => with_adaptive_law!(&adaptive.law, $limiter, $table => $body),
         }
     };
 }
@@ -53,6 +59,10 @@ impl<M: Memory> Entry<M> {
             Algorithm::TokenBucket(quota) => Law::TokenBucket(TokenBucket::new(quota, most), M::Table::new(table)),
             Algorithm::FixedWindow(quota) => Law::FixedWindow(FixedWindow::new(quota), M::Table::new(table)),
             Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
+            Algorithm::Aimd(_) | Algorithm::Vegas(_) | Algorithm::Gradient(_) | Algorithm::EnvoyGradient(_) => {
+                let adaptive = AdaptiveLimit::new(limit.algorithm, table);
+                Law::Adaptive(Box::new(adaptive.expect("these adapt")))
+            }
         };
         Entry {
             law,
@@ -151,6 +161,27 @@ impl<M: Memory> Entry<M> {
             |state| limiter.is_idle(state, now),
             |state| limiter.settle(state, now, taken, used),
         ));
+    }
+
+    /// Whether its limit follows how requests fare.
+    #[inline]
+    pub(super) fn adapts(&self) -> bool {
+        matches!(self.law, Law::Adaptive(_))
+    }
+
+    /// A request of `key` has fared so.
+    pub(super) fn sample(&self, key: KeyHash, place: Place, sample: Sample, prompt: u32, rng: Rng) {
+        if let Law::Adaptive(adaptive) = &self.law {
+            adaptive.sample(key, place, sample, prompt, rng);
+        }
+    }
+
+    /// The limit that the key sampled last has now; none of a limit that does not move.
+    pub(super) fn latest(&self) -> Option<u32> {
+        match &self.law {
+            Law::Adaptive(adaptive) => Some(adaptive.latest()),
+            Law::Gcra(..) | Law::TokenBucket(..) | Law::FixedWindow(..) | Law::Permits(..) => None,
+        }
     }
 
     pub(super) fn standing(&self, key: KeyHash, now: Instant) -> Standing {

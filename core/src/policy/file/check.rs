@@ -182,7 +182,11 @@ fn bursts(raw: &raw::Policy, report: &Report) {
     for raw in &raw.limits {
         let burst = match raw.checked.algorithm {
             Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::FixedWindow(quota) => quota.burst.get(),
-            Algorithm::Permits(_) => continue,
+            Algorithm::Permits(_)
+            | Algorithm::Aimd(_)
+            | Algorithm::Vegas(_)
+            | Algorithm::Gradient(_)
+            | Algorithm::EnvoyGradient(_) => continue,
         };
         let default = u64::from(raw.checked.output_default);
         let needed = match raw.checked.unit {

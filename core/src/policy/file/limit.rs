@@ -6,10 +6,10 @@ use alloc::vec;
 use core::num::{NonZeroU32, NonZeroU64};
 
 use super::tenant::{later, named};
-use super::{matching, raw};
+use super::{adaptive, matching, raw};
 use crate::file::kind::{self, LONGEST, Wrong};
 use crate::file::{Section, Span, Value, nearest};
-use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
+use crate::policy::{Algorithm, Bounds, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
 use crate::time::Nanos;
 use crate::usage::Unit;
 
@@ -49,6 +49,10 @@ enum Law {
     TokenBucket,
     FixedWindow,
     Permits,
+    Aimd,
+    Vegas,
+    Gradient,
+    EnvoyGradient,
 }
 
 const LAWS: &[(&str, Law)] = &[
@@ -56,17 +60,13 @@ const LAWS: &[(&str, Law)] = &[
     ("token-bucket", Law::TokenBucket),
     ("fixed-window", Law::FixedWindow),
     ("permits", Law::Permits),
+    ("aimd", Law::Aimd),
+    ("vegas", Law::Vegas),
+    ("gradient", Law::Gradient),
+    ("envoy-gradient", Law::EnvoyGradient),
 ];
 
-const LATER_LAWS: &[&str] = &[
-    "segmented-window",
-    "sliding-log",
-    "sliding-window",
-    "leaky-bucket",
-    "aimd",
-    "vegas",
-    "gradient",
-];
+const LATER_LAWS: &[&str] = &["segmented-window", "sliding-log", "sliding-window", "leaky-bucket"];
 
 /// Most keys with a state of their own that a limit may have.
 const MOST_KEYS: u32 = 1 << 26;
@@ -81,8 +81,10 @@ fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
         ("output-tokens", Unit::OutputTokens),
         ("in-flight", Unit::InFlight),
     ];
-    let counts_permits = law == Some(Law::Permits);
-    let default = if counts_permits { Unit::InFlight } else { Unit::Requests };
+    let default = match law {
+        Some(Law::Permits | Law::Aimd | Law::Vegas | Law::Gradient | Law::EnvoyGradient) => Unit::InFlight,
+        Some(Law::Gcra | Law::TokenBucket | Law::FixedWindow) | None => Unit::Requests,
+    };
     section.or(
         "unit",
         |value: &Value<'_>| {
@@ -93,10 +95,16 @@ fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
                     "not for permits",
                 )
                 .help("unit = \"in-flight\", or another algorithm")),
-                (Some(Law::Gcra | Law::TokenBucket | Law::FixedWindow), true) => {
-                    Err(Wrong::said("only permits count requests in flight", "not for a quota")
-                        .help("algorithm = \"permits\", or another unit"))
-                }
+                (Some(Law::Aimd | Law::Vegas | Law::Gradient | Law::EnvoyGradient), false) => Err(Wrong::said(
+                    "an adaptive limit counts requests in flight, and nothing else",
+                    "not for an adaptive limit",
+                )
+                .help("unit = \"in-flight\", or another algorithm")),
+                (Some(Law::Gcra | Law::TokenBucket | Law::FixedWindow), true) => Err(Wrong::said(
+                    "only permits and adaptive limits count requests in flight",
+                    "not for a quota",
+                )
+                .help("algorithm = \"permits\", or another unit")),
                 (Some(_) | None, _) => Ok(unit),
             }
         },
@@ -106,12 +114,26 @@ fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
 
 /// The algorithm with its numbers, and where its burst stands.
 fn algorithm(section: &Section<'_>, law: Option<Law>) -> (Algorithm, Span) {
-    section.not_built_yet("bounds");
     section.not_built_yet("segments");
     let nothing = Algorithm::Permits(NonZeroU32::MIN);
     let Some(law) = law else {
         return (nothing, section.span());
     };
+    let adaptive = match law {
+        Law::Aimd => Some(Algorithm::Aimd(adaptive::bounds(section, Bounds::AIMD))),
+        Law::Vegas => Some(Algorithm::Vegas(adaptive::bounds(section, Bounds::VEGAS))),
+        Law::Gradient => Some(Algorithm::Gradient(adaptive::bounds(section, Bounds::GRADIENT))),
+        Law::EnvoyGradient => Some(Algorithm::EnvoyGradient(adaptive::bounds(
+            section,
+            Bounds::ENVOY_GRADIENT,
+        ))),
+        Law::Gcra | Law::TokenBucket | Law::FixedWindow | Law::Permits => None,
+    };
+    if let Some(algorithm) = adaptive {
+        return (algorithm, section.span());
+    }
+    let help = "leave it out, or algorithm = \"gradient\"";
+    section.forbid("bounds", "only adaptive limits have bounds", "does not move", help);
     if law == Law::Permits {
         let help = "say how many with `max_in_flight`";
         section.forbid(
@@ -136,7 +158,9 @@ fn algorithm(section: &Section<'_>, law: Option<Law>) -> (Algorithm, Span) {
     let algorithm = match law {
         Law::TokenBucket => Algorithm::TokenBucket(quota),
         Law::FixedWindow => Algorithm::FixedWindow(quota),
-        Law::Gcra | Law::Permits => Algorithm::Gcra(quota),
+        Law::Gcra | Law::Permits | Law::Aimd | Law::Vegas | Law::Gradient | Law::EnvoyGradient => {
+            Algorithm::Gcra(quota)
+        }
     };
     (algorithm, burst)
 }
@@ -221,7 +245,10 @@ fn store(table: &mut Section<'_>, law: Option<Law>) -> Store {
     if is_redis != Some(true) {
         return Store::Local;
     }
-    if law == Some(Law::Permits) {
+    if matches!(
+        law,
+        Some(Law::Permits | Law::Aimd | Law::Vegas | Law::Gradient | Law::EnvoyGradient)
+    ) {
         let message = "permits in Redis are not built yet";
         table.report().error(
             table.span(),
