@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tollgate_core::fault::Fault;
 use tollgate_core::policy::{
-    Algorithm, BalanceKind, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Partition, Policy, Priority, Store,
-    Window, Word, file,
+    Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Partition, Policy, Priority,
+    Store, Window, Word, file,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -63,6 +63,18 @@ fn the_reference_reads_as_it_says() {
         panic!()
     };
     assert_eq!((permits.get(), policy.limits[3].unit), (64, Unit::InFlight));
+
+    let Algorithm::Gradient(bounds) = policy.limits[4].algorithm else {
+        panic!()
+    };
+    let numbers = [bounds.initial, bounds.min, bounds.max].map(core::num::NonZeroU32::get);
+    assert_eq!((numbers, policy.limits[4].unit), ([20, 5, 1_000], Unit::InFlight));
+    assert_eq!(policy.limits[5].algorithm, Algorithm::Aimd(Bounds::AIMD));
+    assert_eq!(policy.limits[6].algorithm, Algorithm::Vegas(Bounds::VEGAS));
+    assert_eq!(
+        policy.limits[7].algorithm,
+        Algorithm::EnvoyGradient(Bounds::ENVOY_GRADIENT)
+    );
 
     assert_eq!(policy.pools[0].endpoints, 0..2);
     assert_eq!(policy.endpoints[0].scope, policy.endpoints[1].scope);
