@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod error;
+mod quota;
 mod shipped;
 mod term;
 
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Limiters(args) => commands::limiters::run(&args),
         Command::Scenarios => commands::scenarios::run(),
         Command::New(args) => commands::new::run(&args),
         Command::Serve(args) => commands::serve::run(&args),

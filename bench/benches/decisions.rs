@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tollgate_bench::model;
-use tollgate_core::balance::{Balancer, P2c, PoolView};
+use tollgate_core::balance::{Balancer, P2c, PlainPool};
 use tollgate_core::dice::Rng;
 use tollgate_core::id::KeyHash;
 use tollgate_core::limit::{Gcra, Limiter, Tat};
@@ -101,31 +101,10 @@ fn limits(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Eight endpoints by attempts in flight.
-struct Loads([f64; 8]);
-
-impl PoolView for Loads {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn is_available(&self, _index: usize) -> bool {
-        true
-    }
-
-    fn load(&self, index: usize) -> f64 {
-        self.0[index]
-    }
-
-    fn turn(&self) -> u64 {
-        0
-    }
-}
-
 fn picks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pick");
     group.sample_size(20).measurement_time(Duration::from_secs(2));
-    let loads = Loads([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0]);
+    let loads = PlainPool::new(&[3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0]);
     let mut rng = Rng::new(7);
     group.bench_function("P2C of 8", |bencher| {
         bencher.iter(|| P2c::default().pick(black_box(&loads), &mut rng));

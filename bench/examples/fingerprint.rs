@@ -125,9 +125,10 @@ fn queue() -> Plan {
         wait: Nanos::from_secs(3),
     };
     policy.pools[0].balance = Balance {
-        kind: BalanceKind::LeastInFlight,
+        kind: BalanceKind::Least,
         load: LoadKind::InFlight,
         ties: Ties::Random,
+        staleness: Nanos::ZERO,
     };
     for endpoint in &mut policy.endpoints {
         endpoint.max_in_flight = NonZeroU32::new(4);

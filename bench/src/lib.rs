@@ -6,4 +6,5 @@
 
 pub mod draws;
 pub mod floor;
+pub mod limiters;
 pub mod model;

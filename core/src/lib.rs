@@ -16,6 +16,7 @@
 //!
 //! - `std` (default): shared memory for many threads.
 //! - `file` (default): reading policy files.
+//! - `laws`: the laws of the algorithms as functions, for algorithms of one's own.
 
 #![no_std]
 
@@ -32,6 +33,8 @@ pub mod gate;
 pub mod health;
 pub mod hedge;
 pub mod id;
+#[cfg(feature = "laws")]
+pub mod laws;
 pub mod lifecycle;
 pub mod limit;
 pub mod load;

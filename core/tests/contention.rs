@@ -229,6 +229,8 @@ fn policy(n_endpoints: u16, breaker: BreakerKind) -> Policy {
         model: None,
         api_key_env: Vec::new(),
         region: None,
+        weight: NonZeroU32::MIN,
+        tier: 0,
         max_in_flight: Some(NonZeroU32::MIN),
         price: None,
         can: Capability {
@@ -244,7 +246,9 @@ fn policy(n_endpoints: u16, breaker: BreakerKind) -> Policy {
             kind: BalanceKind::Random,
             load: LoadKind::InFlight,
             ties: Ties::Random,
+            staleness: Nanos::ZERO,
         },
+        slow_start: None,
         breaker,
         panic_below: 0.0,
         probe: None,

@@ -3,12 +3,15 @@
 //! Statistical tests have fixed seeds. Their critical value is the 0.999 quantile of the chi-square distribution,
 //! by Wilson and Hilferty's cube.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::num::NonZeroU32;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tollgate_core::balance::{AnyBalancer, Balancer, LeastInFlight, P2c, PoolView, Random, RoundRobin};
+use tollgate_core::balance::{
+    AnyBalancer, Balancer, Least, P2c, PlainPool, PoolView, Random, RoundRobin, Rounds, WeightedP2c, WeightedRandom,
+    WeightedRoundRobin,
+};
 use tollgate_core::dice::Rng;
 use tollgate_core::math;
 use tollgate_core::policy::Ties;
@@ -16,47 +19,58 @@ use tollgate_core::policy::Ties;
 /// A pool that remembers which loads were looked at.
 #[derive(Clone, Debug)]
 struct Pool {
-    available: Vec<bool>,
-    loads: Vec<f64>,
-    turn: Cell<u64>,
+    plain: PlainPool,
     looked: RefCell<Vec<usize>>,
 }
 
 impl Pool {
-    fn new(available: Vec<bool>, loads: Vec<f64>) -> Pool {
+    fn new(available: &[bool], loads: &[f64]) -> Pool {
         Pool {
-            available,
-            loads,
-            turn: Cell::new(0),
+            plain: PlainPool::new(loads).with_available(available),
             looked: RefCell::default(),
         }
     }
 
     /// `n` endpoints with the loads 0, 1, 2, …, of which those in `mask` are available.
     fn ranked(n: usize, mask: u64) -> Pool {
-        let available = (0..n).map(|index| mask & 1 << index != 0).collect();
-        let loads = (0..n).map(as_f64).collect();
-        Pool::new(available, loads)
+        let available: Vec<bool> = (0..n).map(|index| mask & 1 << index != 0).collect();
+        let loads: Vec<f64> = (0..n).map(as_f64).collect();
+        Pool::new(&available, &loads)
+    }
+
+    fn weighted(mut self, weights: &[u32]) -> Pool {
+        self.plain = self.plain.with_weights(weights);
+        self
     }
 
     fn n_available(&self) -> usize {
-        self.available.iter().filter(|is_available| **is_available).count()
+        self.plain
+            .available
+            .iter()
+            .filter(|is_available| **is_available)
+            .count()
     }
 }
 
 impl PoolView for Pool {
     fn len(&self) -> usize {
-        self.available.len()
+        self.plain.len()
     }
     fn is_available(&self, index: usize) -> bool {
-        self.available[index]
+        self.plain.is_available(index)
     }
     fn load(&self, index: usize) -> f64 {
         self.looked.borrow_mut().push(index);
-        self.loads[index]
+        self.plain.load(index)
+    }
+    fn weight(&self, index: usize) -> u32 {
+        self.plain.weight(index)
     }
     fn turn(&self) -> u64 {
-        self.turn.replace(self.turn.get() + 1)
+        self.plain.turn()
+    }
+    fn rounds(&self, pick: &mut dyn FnMut(&mut Rounds)) {
+        self.plain.rounds(pick);
     }
 }
 
@@ -64,13 +78,20 @@ fn p2c(choices: u32) -> P2c {
     P2c::new(NonZeroU32::new(choices).expect("choices are at least one"))
 }
 
+fn weighted_p2c(choices: u32) -> WeightedP2c {
+    WeightedP2c::new(NonZeroU32::new(choices).expect("choices are at least one"))
+}
+
 fn every_balancer() -> Vec<AnyBalancer> {
     let mut all = vec![
         AnyBalancer::RoundRobin(RoundRobin),
+        AnyBalancer::WeightedRoundRobin(WeightedRoundRobin),
         AnyBalancer::Random(Random),
-        AnyBalancer::LeastInFlight(LeastInFlight::new(Ties::Random)),
-        AnyBalancer::LeastInFlight(LeastInFlight::new(Ties::First)),
+        AnyBalancer::WeightedRandom(WeightedRandom),
+        AnyBalancer::Least(Least::new(Ties::Random)),
+        AnyBalancer::Least(Least::new(Ties::First)),
     ];
+    all.extend([1, 2, 8].map(|choices| AnyBalancer::WeightedP2c(weighted_p2c(choices))));
     all.extend([1, 2, 3, 8, 9, u32::MAX].map(|choices| AnyBalancer::P2c(p2c(choices))));
     all
 }
@@ -80,10 +101,17 @@ fn pools() -> impl Strategy<Value = Pool> {
     let load = prop_oneof![(0u32..4).prop_map(f64::from), Just(f64::INFINITY)];
     let share = prop_oneof![Just(0.02), Just(0.3), Just(1.0)];
     share
-        .prop_flat_map(move |share| prop::collection::vec((prop::bool::weighted(share), load.clone()), 0..40))
+        .prop_flat_map(move |share| {
+            let weight = prop_oneof![Just(1u32), 1u32..=1_000];
+            prop::collection::vec((prop::bool::weighted(share), load.clone(), weight), 0..40)
+        })
         .prop_map(|endpoints| {
-            let (available, loads) = endpoints.into_iter().unzip();
-            Pool::new(available, loads)
+            let weights: Vec<u32> = endpoints.iter().map(|(.., weight)| *weight).collect();
+            let (available, loads): (Vec<bool>, Vec<f64>) = endpoints
+                .into_iter()
+                .map(|(available, load, _)| (available, load))
+                .unzip();
+            Pool::new(&available, &loads).weighted(&weights)
         })
 }
 
@@ -92,7 +120,7 @@ proptest! {
     fn never_picks_unavailable(pool in pools(), seed: u64) {
         for balancer in every_balancer() {
             if let Some(index) = balancer.pick(&pool, &mut Rng::new(seed)) {
-                prop_assert!(pool.available[index], "{balancer:?} picked {index}");
+                prop_assert!(pool.plain.available[index], "{balancer:?} picked {index}");
             }
         }
     }
@@ -107,33 +135,81 @@ proptest! {
 
     #[test]
     fn least_is_least(pool in pools(), seed: u64) {
-        let lowest = (0..pool.len()).filter(|i| pool.available[*i]).map(|i| pool.loads[i]).reduce(f64::min);
+        let lowest = (0..pool.len()).filter(|i| pool.plain.available[*i]).map(|i| pool.plain.loads[i]).reduce(f64::min);
         for ties in [Ties::Random, Ties::First] {
-            let picked = LeastInFlight::new(ties).pick(&pool, &mut Rng::new(seed));
-            prop_assert_eq!(picked.map(|index| pool.loads[index]), lowest);
+            let picked = Least::new(ties).pick(&pool, &mut Rng::new(seed));
+            prop_assert_eq!(picked.map(|index| pool.plain.loads[index]), lowest);
         }
-        let first = (0..pool.len()).find(|i| pool.available[*i] && Some(pool.loads[*i]) == lowest);
-        prop_assert_eq!(LeastInFlight::new(Ties::First).pick(&pool, &mut Rng::new(seed)), first);
+        let first = (0..pool.len()).find(|i| pool.plain.available[*i] && Some(pool.plain.loads[*i]) == lowest);
+        prop_assert_eq!(Least::new(Ties::First).pick(&pool, &mut Rng::new(seed)), first);
         // With at least as many choices as endpoints, P2C compares all.
         let all = p2c(40).pick(&pool, &mut Rng::new(seed));
-        prop_assert_eq!(all.map(|index| pool.loads[index]), lowest);
+        prop_assert_eq!(all.map(|index| pool.plain.loads[index]), lowest);
     }
 
     #[test]
     fn round_robin_is_even(pool in pools(), start in 0u64..1 << 60, turns in 0usize..500) {
-        pool.turn.set(start);
+        pool.plain.turn.set(start);
         let mut counts = vec![0u32; pool.len()];
         for _ in 0..turns {
             if let Some(index) = RoundRobin.pick(&pool, &mut Rng::new(0)) {
                 counts[index] += 1;
             }
         }
-        let available = || (0..pool.len()).filter(|i| pool.available[*i]).map(|i| counts[i]);
+        let available = || (0..pool.len()).filter(|i| pool.plain.available[*i]).map(|i| counts[i]);
         let (most, least) = (available().max().unwrap_or(0), available().min().unwrap_or(0));
         prop_assert!(most - least <= 2, "{counts:?}");
         if pool.n_available() == pool.len() {
             prop_assert!(most - least <= 1, "{counts:?}");
         }
+    }
+
+    /// From the beginning, and while nothing changes: every cycle gives each its weight; nobody is a turn ahead.
+    #[test]
+    fn weighted_turns_are_exact_and_smooth(endpoints in prop::collection::vec((prop::bool::weighted(0.8), 1u32..=12), 1..8)) {
+        let (available, weights): (Vec<bool>, Vec<u32>) = endpoints.into_iter().unzip();
+        let pool = PlainPool::alike(weights.len()).with_weights(&weights).with_available(&available);
+        let of = |index: usize| if available[index] { weights[index] } else { 0 };
+        let total: u32 = (0..weights.len()).map(of).sum();
+        let mut counts = vec![0u32; weights.len()];
+        for nth in 1..=3 * total {
+            let picked = WeightedRoundRobin.pick(&pool, &mut Rng::new(0)).expect("one is available");
+            counts[picked] += 1;
+            for (index, count) in counts.iter().enumerate() {
+                // Ahead of its share by less than a turn; the share of so many picks is nth * weight / total.
+                prop_assert!(count * total < nth * of(index) + total, "{weights:?}: {counts:?} after {nth}");
+                if nth % total == 0 {
+                    prop_assert_eq!(*count, nth / total * of(index));
+                }
+            }
+        }
+    }
+
+    /// Who has failed is picked less, and its weight is whole again after as many picks as it lost units.
+    #[test]
+    fn weights_drop_and_recover(weights in prop::collection::vec(1u32..=20, 2..6), failed in 0usize..6, max_fails in 1u32..5) {
+        let failed = failed % weights.len();
+        let pool = PlainPool::alike(weights.len()).with_weights(&weights);
+        pool.rounds.borrow_mut().fail(weights.len(), failed, weights[failed], max_fails);
+        let lost = weights[failed] / max_fails;
+        let mut left = lost;
+        let mut credits = vec![0i64; weights.len()];
+        for _ in 0..4 * weights.iter().sum::<u32>() {
+            let effective: Vec<i64> = (0..weights.len())
+                .map(|index| i64::from(if index == failed { weights[index] - left } else { weights[index] }))
+                .collect();
+            left = left.saturating_sub(1);
+            let mut best = 0;
+            for index in 0..weights.len() {
+                credits[index] += effective[index];
+                if credits[best] < credits[index] {
+                    best = index;
+                }
+            }
+            credits[best] -= effective.iter().sum::<i64>();
+            prop_assert_eq!(WeightedRoundRobin.pick(&pool, &mut Rng::new(0)), Some(best));
+        }
+        prop_assert_eq!(left, 0);
     }
 
     #[test]
@@ -208,11 +284,96 @@ fn random_is_uniform() {
 }
 
 #[test]
+fn weighted_random_holds_weights() {
+    for (weights, available) in [
+        ([1, 1, 1, 1, 1], [true; 5]),
+        ([5, 1, 1, 3, 100], [true; 5]),
+        ([1_000, 1, 7, 3, 9], [false, true, true, false, true]),
+    ] {
+        let pool = PlainPool::alike(5).with_weights(&weights).with_available(&available);
+        let shares = weights
+            .iter()
+            .zip(available)
+            .map(|(weight, is)| if is { *weight } else { 0 });
+        let mut rng = Rng::new(23);
+        assert_in_proportion(&shares.collect::<Vec<_>>(), || {
+            WeightedRandom.pick(&pool, &mut rng).expect("one is available")
+        });
+    }
+}
+
+/// Of each pair `i`, `j` the chance to be compared is `w_i / W * w_j / (W - w_i)`, and that with the two exchanged.
+#[test]
+fn weighted_choices_are_drawn_by_weight() {
+    const DRAWS: usize = 40_000;
+    let weights = [5u32, 1, 1, 3, 10];
+    let pool = Pool::ranked(5, 0b11111).weighted(&weights);
+    let total: u32 = weights.iter().sum();
+    let mut expected = BTreeMap::new();
+    for (i, one) in weights.iter().enumerate() {
+        for (j, other) in weights.iter().enumerate().filter(|(j, _)| *j != i) {
+            let chance = f64::from(one * other) / f64::from(total * (total - one));
+            *expected.entry([i.min(j), i.max(j)]).or_insert(0.0) += chance;
+        }
+    }
+    let mut rng = Rng::new(24);
+    let mut counts = BTreeMap::<[usize; 2], usize>::new();
+    for _ in 0..DRAWS {
+        pool.looked.borrow_mut().clear();
+        let picked = WeightedP2c::default().pick(&pool, &mut rng);
+        let looked = pool.looked.borrow();
+        let pair = [looked[0].min(looked[1]), looked[0].max(looked[1])];
+        assert!(looked.len() == 2 && pair[0] != pair[1], "two distinct ones");
+        assert_eq!(picked, Some(pair[0]), "loads are ranked");
+        *counts.entry(pair).or_default() += 1;
+    }
+    let statistic: f64 = expected
+        .iter()
+        .map(|(pair, chance)| {
+            let (found, expected) = (as_f64(counts[pair]), chance * as_f64(DRAWS));
+            (found - expected) * (found - expected) / expected
+        })
+        .sum();
+    assert!(
+        statistic <= chi_square_999(expected.len() - 1),
+        "chi-square {statistic}"
+    );
+}
+
+/// `dev-swrr-0` and `dev-swrr-1` of the reference values.
+#[test]
+fn golden_smooth_weighted_round_robin() {
+    let sequences: [(&[u32], &[usize]); 2] = [
+        (&[5, 1, 1], &[0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0]),
+        (
+            &[7, 3, 2, 1],
+            &[
+                0, 1, 0, 2, 0, 3, 0, 1, 0, 2, 0, 1, 0, 0, 1, 0, 2, 0, 3, 0, 1, 0, 2, 0, 1, 0,
+            ],
+        ),
+    ];
+    for (weights, expected) in sequences {
+        let pool = PlainPool::alike(weights.len()).with_weights(weights);
+        let picks: Vec<usize> = (0..expected.len())
+            .map(|_| {
+                WeightedRoundRobin
+                    .pick(&pool, &mut Rng::new(0))
+                    .expect("all are available")
+            })
+            .collect();
+        assert_eq!(picks, expected);
+    }
+}
+
+#[test]
 fn ties_are_fair() {
-    let equal = |mask: u64| Pool::new((0..10).map(|i| mask & 1 << i != 0).collect(), vec![1.0; 10]);
+    let equal = |mask: u64| {
+        let available: Vec<bool> = (0..10).map(|i| mask & 1 << i != 0).collect();
+        Pool::new(&available, &[1.0; 10])
+    };
     for pool in [equal(0x3ff), equal(0b10_0100_1001)] {
         for balancer in [
-            AnyBalancer::LeastInFlight(LeastInFlight::new(Ties::Random)),
+            AnyBalancer::Least(Least::new(Ties::Random)),
             AnyBalancer::P2c(p2c(2)),
             AnyBalancer::P2c(p2c(3)),
             AnyBalancer::P2c(p2c(9)),
@@ -222,6 +383,29 @@ fn ties_are_fair() {
             assert_picks_are_uniform(&pool, pool.n_available(), || balancer.pick(&pool, &mut rng));
         }
     }
+}
+
+/// Picks fall on the cells in proportion to their `shares`.
+fn assert_in_proportion(shares: &[u32], mut pick: impl FnMut() -> usize) {
+    const DRAWS: usize = 200_000;
+    let mut counts = vec![0usize; shares.len()];
+    for _ in 0..DRAWS {
+        counts[pick()] += 1;
+    }
+    let total = f64::from(shares.iter().sum::<u32>());
+    let mut statistic = 0.0;
+    for (count, share) in counts.iter().zip(shares) {
+        let expected = as_f64(DRAWS) * f64::from(*share) / total;
+        assert!(*share != 0 || *count == 0, "{counts:?}");
+        if *share != 0 {
+            statistic += (as_f64(*count) - expected) * (as_f64(*count) - expected) / expected;
+        }
+    }
+    let cells = shares.iter().filter(|share| **share != 0).count();
+    assert!(
+        statistic <= chi_square_999(cells - 1),
+        "chi-square {statistic}: {counts:?}"
+    );
 }
 
 fn assert_picks_are_uniform(pool: &Pool, cells: usize, mut pick: impl FnMut() -> Option<usize>) {

@@ -32,6 +32,13 @@ fn error_rate(percent: u16, window: Window, min_requests: u32, probes: u32) -> B
     }
 }
 
+fn max_fails(most: u32) -> BreakerKind {
+    BreakerKind::MaxFails {
+        max_fails: nonzero(most),
+        fail_timeout: OPEN,
+    }
+}
+
 fn report(is_failure: bool) -> Report {
     if is_failure { Report::Failure } else { GOOD }
 }
@@ -49,6 +56,7 @@ fn kinds() -> impl Strategy<Value = BreakerKind> {
         (1u32..5, 1u32..5).prop_map(|(failures, probes)| consecutive(failures, probes)),
         (1u16..=100, windows(), 1u32..10, 1u32..5)
             .prop_map(|(percent, window, min, probes)| error_rate(percent, window, min, probes)),
+        (1u32..5).prop_map(max_fails),
     ]
 }
 
@@ -139,6 +147,7 @@ impl Run {
 fn probes_of(kind: &BreakerKind) -> u32 {
     match kind {
         BreakerKind::Off => 0,
+        BreakerKind::MaxFails { .. } => 1,
         BreakerKind::Consecutive { probes, .. } | BreakerKind::ErrorRate { probes, .. } => probes.get(),
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tollgate_core::fault::Fault;
 use tollgate_core::policy::{
-    Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Partition, Policy, Priority,
-    Store, Window, Word, file,
+    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Partition,
+    Policy, Priority, Store, Until, Window, Word, file,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -63,24 +63,40 @@ fn the_reference_reads_as_it_says() {
         panic!()
     };
     assert_eq!((permits.get(), policy.limits[3].unit), (64, Unit::InFlight));
-
-    let Algorithm::Gradient(bounds) = policy.limits[4].algorithm else {
+    assert_eq!(policy.limits[4].unit, Unit::Tokens);
+    assert_eq!(
+        policy.limits[5].on_wait,
+        OnWait::Delay {
+            most: Nanos::from_secs(2)
+        },
+        "a full bucket leaks out in that"
+    );
+    let Algorithm::SegmentedWindow { segments, .. } = policy.limits[6].algorithm else {
+        panic!()
+    };
+    assert_eq!(segments.get(), 6);
+    assert!(matches!(policy.limits[7].algorithm, Algorithm::SlidingLog(_)));
+    assert!(matches!(policy.limits[8].algorithm, Algorithm::SlidingWindow(_)));
+    let Algorithm::Adaptive(AdaptiveKind::Gradient, bounds) = policy.limits[9].algorithm else {
         panic!()
     };
     let numbers = [bounds.initial, bounds.min, bounds.max].map(core::num::NonZeroU32::get);
-    assert_eq!((numbers, policy.limits[4].unit), ([20, 5, 1_000], Unit::InFlight));
-    assert_eq!(policy.limits[5].algorithm, Algorithm::Aimd(Bounds::AIMD));
-    assert_eq!(policy.limits[6].algorithm, Algorithm::Vegas(Bounds::VEGAS));
-    assert_eq!(
-        policy.limits[7].algorithm,
-        Algorithm::EnvoyGradient(Bounds::ENVOY_GRADIENT)
-    );
+    assert_eq!((numbers, policy.limits[9].unit), ([20, 5, 1_000], Unit::InFlight));
+    for (at, kind) in [
+        (10, AdaptiveKind::Aimd),
+        (11, AdaptiveKind::Vegas),
+        (12, AdaptiveKind::EnvoyGradient),
+    ] {
+        let as_published = Algorithm::Adaptive(kind, Bounds::published(kind));
+        assert_eq!(policy.limits[at].algorithm, as_published);
+    }
 
     assert_eq!(policy.pools[0].endpoints, 0..2);
     assert_eq!(policy.endpoints[0].scope, policy.endpoints[1].scope);
     assert_ne!(policy.endpoints[1].scope, policy.endpoints[2].scope);
-    assert_eq!(policy.pools[1].balance.kind, BalanceKind::LeastInFlight);
+    assert_eq!(policy.pools[1].balance.kind, BalanceKind::Least);
     assert_eq!(policy.pools[2].breaker, BreakerKind::Off);
+    balances_read_as_they_say(&policy);
 
     let route = &policy.routes[0];
     assert_eq!(route.pools.len(), 2);
@@ -92,13 +108,49 @@ fn the_reference_reads_as_it_says() {
     assert_eq!(route.headers.response.remove, ["server"]);
     let acme = policy.keys[0];
     assert_eq!(policy.identify(Some(&acme.0)), Ok(acme.1));
-    let rest = &policy.routes[1];
+    let rest = &policy.routes[2];
     assert!(rest.request.is_none());
     assert!(rest.timeouts.ttft.is_forever() && rest.retry.budget.is_none());
     assert_eq!(
         rest.hedge.map(|hedge| hedge.after),
         Some(HedgeAfter::Delay(Nanos::from_millis(800)))
     );
+}
+
+fn balances_read_as_they_say(policy: &Policy) {
+    let pool = |name: &str| policy.pools.iter().find(|pool| pool.name == name).expect("a pool");
+    let balance = |name| pool(name).balance;
+    let turns = pool("turns");
+    assert_eq!(turns.balance.kind, BalanceKind::WeightedRoundRobin { max_fails: 1 });
+    let slow_start = turns.slow_start.expect("it starts slowly");
+    assert_eq!(slow_start.window, Nanos::from_secs(30));
+    let endpoints = &policy.endpoints[usize::from(turns.endpoints.start)..usize::from(turns.endpoints.end)];
+    let shape: Vec<_> = endpoints.iter().map(|one| (one.weight.get(), one.tier)).collect();
+    assert_eq!(shape, [(5, 0), (1, 0), (1, 1)]);
+    assert_eq!(balance("drawn").kind, BalanceKind::WeightedRandom);
+    assert!(matches!(balance("drawn-by-weight").kind, BalanceKind::WeightedP2c { choices } if choices.get() == 2));
+    assert_eq!(balance("drawn-by-weight").load, LoadKind::ExpectedDelay);
+    let timed = LoadKind::Time {
+        until: Until::FirstToken,
+        in_flight: false,
+    };
+    let loads = [
+        ("small", LoadKind::InFlightPerWeight),
+        ("timed", timed),
+        ("fastest", LoadKind::Latency),
+        ("soonest", LoadKind::ExpectedDelay),
+        ("fewest-tokens", LoadKind::TokenBacklog),
+        ("scored", LoadKind::Score { rtt: 60.0, load: 0.4 }),
+    ];
+    for (name, load) in loads {
+        assert_eq!(
+            (balance(name).kind, balance(name).load),
+            (BalanceKind::Least, load),
+            "{name}"
+        );
+    }
+    assert_eq!(balance("fewest-tokens").staleness, Nanos::from_millis(250));
+    assert_eq!(policy.pools[0].slow_start, None, "no time at all");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! A run that compares policies leaves numbers behind; somebody has to decide something with them. This crate holds the
 //! three steps in between: [`result`] is what a run leaves behind (types, and how they are written and read), [`figure`]
-//! draws it, [`page`] and [`table`] put it in front of a person.
+//! draws it, [`page`] and [`table`] put it in front of a person. [`lineup`] does all of it for algorithms side by side.
 //!
 //! The crate knows nothing about how the numbers came to be: no clock, no simulator, no proxy. Whoever measures
 //! something fills in a [`ResultSet`]; the same set always gives the same bytes.
@@ -30,6 +30,7 @@
 extern crate self as tollgate_reports;
 
 pub mod figure;
+pub mod lineup;
 pub mod page;
 pub mod result;
 pub mod table;

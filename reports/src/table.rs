@@ -21,6 +21,7 @@
 mod text;
 
 pub use text::text;
+pub(crate) use text::{columns_of, end_line, padded, right, shortened};
 
 use crate::figure::scale::{percent, plain, seconds};
 use crate::result::{StrategySummary, Summary};

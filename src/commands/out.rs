@@ -11,14 +11,19 @@ use crate::error::Failure;
 
 /// Whether a result set can be put into `dir`, which need not be there yet.
 pub(crate) fn check_directory(dir: &Path) -> Result<(), Failure> {
+    check_place(dir)?;
+    check_free(dir).map_err(Failure::wrong)
+}
+
+/// Whether files can be put into `dir`, which need not be there yet.
+pub(crate) fn check_place(dir: &Path) -> Result<(), Failure> {
     /// What a path within the directory may take beside it while it is filled, at most.
     const WITHIN: usize = 160;
 
     let longest = dir.join("x".repeat(WITHIN));
     fits(&longest)
         .and_then(|()| probe(dir))
-        .map_err(|error| unwritable(dir, &error, ANOTHER_DIRECTORY))?;
-    check_free(dir).map_err(Failure::wrong)
+        .map_err(|error| unwritable(dir, &error, ANOTHER_DIRECTORY))
 }
 
 /// Whether the file `path` can be written or replaced.

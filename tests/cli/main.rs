@@ -6,6 +6,7 @@ mod bad_traces;
 mod commands;
 mod help;
 mod interrupt;
+mod lineups;
 mod mock;
 mod place;
 mod serve;

@@ -1,6 +1,6 @@
 //! The balancer that a policy names.
 
-use super::{Balancer, LeastInFlight, P2c, PoolView, Random, RoundRobin};
+use super::{Balancer, Least, P2c, PoolView, Random, RoundRobin, WeightedP2c, WeightedRandom, WeightedRoundRobin};
 use crate::dice::Rng;
 use crate::policy::{Balance, BalanceKind};
 
@@ -9,20 +9,32 @@ use crate::policy::{Balance, BalanceKind};
 /// ```
 /// use tollgate_core::balance::{AnyBalancer, RoundRobin};
 /// use tollgate_core::policy::{Balance, BalanceKind, LoadKind, Ties};
+/// use tollgate_core::time::Nanos;
 ///
-/// let balance = Balance { kind: BalanceKind::RoundRobin, load: LoadKind::InFlight, ties: Ties::Random };
+/// let balance = Balance {
+///     kind: BalanceKind::RoundRobin,
+///     load: LoadKind::InFlight,
+///     ties: Ties::Random,
+///     staleness: Nanos::ZERO,
+/// };
 /// assert_eq!(AnyBalancer::new(&balance), AnyBalancer::RoundRobin(RoundRobin));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnyBalancer {
     /// Each in turn.
     RoundRobin(RoundRobin),
+    /// Each in turn, in proportion to its weight.
+    WeightedRoundRobin(WeightedRoundRobin),
     /// Any, equally likely.
     Random(Random),
+    /// Any, in proportion to its weight.
+    WeightedRandom(WeightedRandom),
     /// The least loaded of all.
-    LeastInFlight(LeastInFlight),
+    Least(Least),
     /// The least loaded of a few drawn at random.
     P2c(P2c),
+    /// The least loaded of a few drawn by weight.
+    WeightedP2c(WeightedP2c),
 }
 
 impl AnyBalancer {
@@ -31,9 +43,12 @@ impl AnyBalancer {
     pub fn new(balance: &Balance) -> AnyBalancer {
         match balance.kind {
             BalanceKind::RoundRobin => AnyBalancer::RoundRobin(RoundRobin),
+            BalanceKind::WeightedRoundRobin { .. } => AnyBalancer::WeightedRoundRobin(WeightedRoundRobin),
             BalanceKind::Random => AnyBalancer::Random(Random),
-            BalanceKind::LeastInFlight => AnyBalancer::LeastInFlight(LeastInFlight::new(balance.ties)),
+            BalanceKind::WeightedRandom => AnyBalancer::WeightedRandom(WeightedRandom),
+            BalanceKind::Least => AnyBalancer::Least(Least::new(balance.ties)),
             BalanceKind::P2c { choices } => AnyBalancer::P2c(P2c::new(choices)),
+            BalanceKind::WeightedP2c { choices } => AnyBalancer::WeightedP2c(WeightedP2c::new(choices)),
         }
     }
 }
@@ -43,9 +58,12 @@ impl Balancer for AnyBalancer {
     fn pick(&self, pool: &impl PoolView, rng: &mut Rng) -> Option<usize> {
         match self {
             AnyBalancer::RoundRobin(balancer) => balancer.pick(pool, rng),
+            AnyBalancer::WeightedRoundRobin(balancer) => balancer.pick(pool, rng),
             AnyBalancer::Random(balancer) => balancer.pick(pool, rng),
-            AnyBalancer::LeastInFlight(balancer) => balancer.pick(pool, rng),
+            AnyBalancer::WeightedRandom(balancer) => balancer.pick(pool, rng),
+            AnyBalancer::Least(balancer) => balancer.pick(pool, rng),
             AnyBalancer::P2c(balancer) => balancer.pick(pool, rng),
+            AnyBalancer::WeightedP2c(balancer) => balancer.pick(pool, rng),
         }
     }
 }

@@ -24,6 +24,19 @@ pub(super) fn another(pool: &impl PoolView, taken: &[usize], rng: &mut Rng) -> O
     scan(pool, taken, rest, rng)
 }
 
+/// An available endpoint that is not in `taken`, with a probability in proportion to its weight.
+pub(super) fn another_by_weight(pool: &impl PoolView, taken: &[usize], rng: &mut Rng) -> Option<usize> {
+    let free = || (0..pool.len()).filter(|index| pool.is_available(*index) && !taken.contains(index));
+    let total: u64 = free().map(|index| u64::from(pool.weight(index))).sum();
+    let mut left = rng.below(total);
+    free().find(|index| {
+        let weight = u64::from(pool.weight(*index));
+        let is_it = left < weight;
+        left = left.saturating_sub(weight);
+        is_it
+    })
+}
+
 /// A number below `n`, which is not zero.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "a number below a usize is one")]

@@ -1,8 +1,9 @@
 //! Which endpoint of a pool serves an attempt.
 //!
-//! A balancer is stateless: what it needs to know it asks a [`PoolView`], lazily, so that two random choices
+//! A balancer has no state of its own: what it needs to know it asks a [`PoolView`], lazily, so that two random choices
 //! look at two loads and not at all of them. The dice are an argument; the same pool and the same dice give the
-//! same endpoint.
+//! same endpoint. What a load *is*, is the view's business ([`load`](crate::load)): [`Least`] over the attempts in flight, over an
+//! average of latency or over a score is the same algorithm.
 //!
 //! | Law | Test |
 //! |---|---|
@@ -10,26 +11,43 @@
 //! | If one endpoint is available, one is picked. | `picks_whenever_one_is_available` |
 //! | [`P2c`] compares two distinct endpoints, each pair of available ones equally likely. | `p2c_is_two_choices` |
 //! | [`P2c`] with more choices compares that many distinct ones. | `more_choices_are_as_uniform` |
+//! | [`WeightedP2c`] compares distinct ones, drawn in proportion to their weights. | `weighted_choices_are_drawn_by_weight` |
 //! | [`Random`] is uniform over the available. | `random_is_uniform` |
-//! | [`LeastInFlight`] picks a minimum. | `least_is_least` |
+//! | [`WeightedRandom`] is in proportion to the weights of the available. | `weighted_random_holds_weights` |
+//! | [`Least`] picks a minimum. | `least_is_least` |
 //! | Equal loads are equally likely, unless the first shall win. | `ties_are_fair` |
 //! | [`RoundRobin`] gives every available endpoint the same number of turns, within two. | `round_robin_is_even` |
+//! | [`WeightedRoundRobin`] gives each endpoint its weight in every cycle, and none more than a turn ahead of its share. | `weighted_turns_are_exact_and_smooth` |
+//! | [`WeightedRoundRobin`] gives the sequences of the reference. | `golden_smooth_weighted_round_robin` |
+//! | What a failure took from a weight comes back, one a pick. | `weights_drop_and_recover` |
 //! | Equal pool and equal dice: equal pick. | `pure` |
 
 mod any;
 mod draw;
-mod least_in_flight;
+mod least;
 mod p2c;
+mod plain;
 mod random;
 mod round_robin;
+mod weighted_p2c;
+mod weighted_random;
+mod weighted_round_robin;
 
 pub use any::AnyBalancer;
-pub use least_in_flight::LeastInFlight;
+pub use least::Least;
 pub use p2c::P2c;
+pub use plain::PlainPool;
 pub use random::Random;
 pub use round_robin::RoundRobin;
+pub use weighted_p2c::WeightedP2c;
+pub use weighted_random::WeightedRandom;
+pub use weighted_round_robin::{Rounds, WeightedRoundRobin};
 
 use crate::dice::Rng;
+
+/// What a weight of one is, as a [`PoolView`] tells it: weights are whole thousandths, so that sums of them are exact and
+/// a share of a weight is a weight.
+pub const WEIGHT_UNIT: u32 = 1_000;
 
 /// An algorithm that picks an endpoint.
 pub trait Balancer {
@@ -39,32 +57,15 @@ pub trait Balancer {
 
 /// What a balancer may know about a pool; each answer is asked for only when it matters.
 ///
-/// The answers must not change while a pick is running.
+/// The answers must not change while a pick is running. [`PlainPool`] is one made of numbers.
 ///
 /// ```
-/// use tollgate_core::balance::{Balancer, LeastInFlight, PoolView};
+/// use tollgate_core::balance::{Balancer, Least, PlainPool};
 /// use tollgate_core::dice::Rng;
 /// use tollgate_core::policy::Ties;
 ///
-/// struct InFlight([u32; 3]);
-///
-/// impl PoolView for InFlight {
-///     fn len(&self) -> usize {
-///         self.0.len()
-///     }
-///     fn is_available(&self, _index: usize) -> bool {
-///         true
-///     }
-///     fn load(&self, index: usize) -> f64 {
-///         f64::from(self.0[index])
-///     }
-///     fn turn(&self) -> u64 {
-///         0
-///     }
-/// }
-///
-/// let least = LeastInFlight::new(Ties::First);
-/// assert_eq!(least.pick(&InFlight([4, 1, 2]), &mut Rng::new(7)), Some(1));
+/// let pool = PlainPool::new(&[4.0, 1.0, 2.0]);
+/// assert_eq!(Least::new(Ties::First).pick(&pool, &mut Rng::new(7)), Some(1));
 /// ```
 pub trait PoolView {
     /// How many endpoints the pool has, available or not.
@@ -81,6 +82,14 @@ pub trait PoolView {
     /// A number that orders endpoints; lower is better. Never NaN.
     fn load(&self, index: usize) -> f64;
 
+    /// The endpoint's weight in units of [`WEIGHT_UNIT`]; at least 1.
+    fn weight(&self, index: usize) -> u32;
+
     /// A counter that moves on by one per call, asked for only by [`RoundRobin`], once a pick.
     fn turn(&self) -> u64;
+
+    /// Runs `pick` once, on whose round it is: asked for only by [`WeightedRoundRobin`], once a pick.
+    ///
+    /// While it runs, nobody else picks by rounds from this pool.
+    fn rounds(&self, pick: &mut dyn FnMut(&mut Rounds));
 }

@@ -3,7 +3,7 @@
 use core::num::NonZeroU32;
 
 use super::draw::{another, below};
-use super::least_in_flight::Least;
+use super::least::Lowest;
 use super::{Balancer, PoolView};
 use crate::dice::Rng;
 use crate::policy::Ties;
@@ -21,19 +21,14 @@ use crate::policy::Ties;
 /// `p = s (s - 1) / (n (n - 1))`, and that share of the traffic is theirs whatever the loads say. Once it is more than
 /// they can serve, the pool is unstable however fast the others are: from a utilization of
 /// `s · slow rate / (p · total rate)` on, if that is below one. Traffic placed at random in proportion to the rates
-/// would still be served. Raise `choices`, or compare all.
+/// would still be served. Raise `choices`, draw by weight ([`WeightedP2c`](super::WeightedP2c)), or compare all.
 ///
 /// ```
-/// use tollgate_core::balance::{Balancer, P2c, PoolView};
-/// # use tollgate_core::dice::Rng;
-/// # struct Two;
-/// # impl PoolView for Two {
-/// #     fn len(&self) -> usize { 2 }
-/// #     fn is_available(&self, _: usize) -> bool { true }
-/// #     fn load(&self, index: usize) -> f64 { [3.0, 1.0][index] }
-/// #     fn turn(&self) -> u64 { 0 }
-/// # }
-/// assert_eq!(P2c::default().pick(&Two, &mut Rng::new(7)), Some(1));
+/// use tollgate_core::balance::{Balancer, P2c, PlainPool};
+/// use tollgate_core::dice::Rng;
+///
+/// let pool = PlainPool::new(&[3.0, 1.0]);
+/// assert_eq!(P2c::default().pick(&pool, &mut Rng::new(7)), Some(1));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct P2c {
@@ -105,7 +100,7 @@ fn many(choices: usize, pool: &impl PoolView, rng: &mut Rng) -> Option<usize> {
     let available = || (0..pool.len()).filter(|index| pool.is_available(*index));
     let mut left = available().count();
     let mut wanted = choices.min(left);
-    let mut least = Least::default();
+    let mut least = Lowest::default();
     for index in available() {
         if below(rng, left) < wanted {
             least.offer(index, pool.load(index), Ties::Random, rng);

@@ -11,16 +11,11 @@ use crate::dice::Rng;
 /// `ln ln n` (Mitzenmacher, *The Power of Two Choices in Randomized Load Balancing*, 2001).
 ///
 /// ```
-/// use tollgate_core::balance::{Balancer, PoolView, Random};
-/// # use tollgate_core::dice::Rng;
-/// # struct OnlyTheThird;
-/// # impl PoolView for OnlyTheThird {
-/// #     fn len(&self) -> usize { 5 }
-/// #     fn is_available(&self, index: usize) -> bool { index == 2 }
-/// #     fn load(&self, _: usize) -> f64 { 0.0 }
-/// #     fn turn(&self) -> u64 { 0 }
-/// # }
-/// assert_eq!(Random.pick(&OnlyTheThird, &mut Rng::new(7)), Some(2));
+/// use tollgate_core::balance::{Balancer, PlainPool, Random};
+/// use tollgate_core::dice::Rng;
+///
+/// let pool = PlainPool::alike(3).with_available(&[false, false, true]);
+/// assert_eq!(Random.pick(&pool, &mut Rng::new(7)), Some(2));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Random;

@@ -12,17 +12,10 @@ use crate::dice::Rng;
 /// in what they cost; and it gives a slow endpoint as many as a fast one.
 ///
 /// ```
-/// use tollgate_core::balance::{Balancer, PoolView, RoundRobin};
-/// # use core::cell::Cell;
-/// # use tollgate_core::dice::Rng;
-/// # struct Three { turn: Cell<u64> }
-/// # impl PoolView for Three {
-/// #     fn len(&self) -> usize { 3 }
-/// #     fn is_available(&self, _: usize) -> bool { true }
-/// #     fn load(&self, _: usize) -> f64 { 0.0 }
-/// #     fn turn(&self) -> u64 { self.turn.replace(self.turn.get() + 1) }
-/// # }
-/// let pool = Three { turn: Cell::new(0) };
+/// use tollgate_core::balance::{Balancer, PlainPool, RoundRobin};
+/// use tollgate_core::dice::Rng;
+///
+/// let pool = PlainPool::alike(3);
 /// let picks = [(); 4].map(|()| RoundRobin.pick(&pool, &mut Rng::new(7)));
 /// assert_eq!(picks, [Some(0), Some(1), Some(2), Some(0)]);
 /// ```

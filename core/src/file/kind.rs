@@ -295,7 +295,8 @@ fn percentage(text: &str) -> Option<f64> {
 }
 
 /// The length that `text` says, exact to the nanosecond.
-pub(crate) fn parse_duration(text: &str) -> Option<Nanos> {
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Nanos> {
     let unit_at = text.find(|char: char| !char.is_ascii_digit() && char != '.')?;
     let (number, unit) = text.split_at(unit_at);
     let nanos: u128 = match unit {

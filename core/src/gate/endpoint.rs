@@ -2,9 +2,9 @@
 
 use crate::health::{Admission, Breaker, Circuit, Health, ProbeState};
 use crate::id::{PoolId, ScopeId};
-use crate::load::Estimate;
+use crate::load::{Estimate, Running};
 use crate::memory::{Guarded, Memory, Packed, Slot};
-use crate::policy::{Endpoint, Pool};
+use crate::policy::{Endpoint, LoadKind, Pool};
 use crate::time::Instant;
 
 /// The live state of one endpoint.
@@ -16,18 +16,34 @@ pub(super) struct EndpointState<M: Memory> {
     pub(super) permits: M::Word<Permits>,
     /// Most attempts in flight.
     pub(super) most: u32,
-    /// Until when it is ejected for failing: the epoch if it is healthy, in the past if it may be probed.
+    /// Until when it is ejected for failing: the epoch if it is healthy, in the past if it may be probed,
+    /// [`WATCHED`] if it is healthy and `vitals` want to be asked before every launch.
     ///
     /// A copy of what `vitals` say, so that picking a healthy endpoint takes no lock.
     pub(super) ejected_until: M::Word<Instant>,
+    /// Its weight, in whole units.
+    pub(super) weight: u32,
+    /// Whether what runs there is added up.
+    pub(super) adds_up: bool,
     /// How long its first tokens take.
     pub(super) estimate: M::Block<Estimate>,
+    /// What runs there, if that is added up.
+    pub(super) running: M::Block<Running>,
     /// Breaker and active probes.
     pub(super) vitals: M::Block<Vitals>,
     /// When it last came back, after an ejection for failing; the epoch if it has never been out.
     pub(super) restored_at: M::Word<Instant>,
     /// When the next active probe is due.
     pub(super) probe_due: M::Word<Instant>,
+}
+
+/// In the place of an end of ejection: not ejected, but not above suspicion either.
+pub(super) const WATCHED: Instant = Instant::from_nanos(1);
+
+/// Whether an endpoint that is [`ejected_until`](EndpointState::ejected_until) then is out of its pool.
+#[inline]
+pub(super) fn is_out(until: Instant) -> bool {
+    WATCHED < until
 }
 
 /// The permit word.
@@ -76,14 +92,23 @@ impl Vitals {
     /// Until when the endpoint is ejected; see [`EndpointState::ejected_until`].
     pub(super) fn ejected_until(&self, breaker: &Breaker) -> Instant {
         /// In the past of every decision but the very first: it may be probed now.
-        const NOW: Instant = Instant::from_nanos(1);
+        const NOW: Instant = Instant::from_nanos(2);
         if !self.probing.is_up() {
             return Instant::FAR;
         }
         match breaker.circuit(&self.health) {
+            Circuit::Closed if breaker.is_watchful(&self.health) => WATCHED,
             Circuit::Closed => Instant::EPOCH,
             Circuit::Open { until, .. } => until.max(NOW),
             Circuit::HalfOpen { .. } => NOW,
+        }
+    }
+
+    /// How often the breaker has tripped since it was last closed.
+    pub(super) fn trips(&self, breaker: &Breaker) -> u32 {
+        match breaker.circuit(&self.health) {
+            Circuit::Closed => 0,
+            Circuit::Open { trips, .. } | Circuit::HalfOpen { trips, .. } => trips,
         }
     }
 }
@@ -97,7 +122,10 @@ impl<M: Memory> EndpointState<M> {
             permits: M::Word::new(Permits::default()),
             most: endpoint.max_in_flight.map_or(u32::MAX, core::num::NonZeroU32::get),
             ejected_until: M::Word::new(Instant::EPOCH),
+            weight: endpoint.weight.get(),
+            adds_up: adds_up(pool.balance.load),
             estimate: M::Block::new(Estimate::default()),
+            running: M::Block::new(Running::default()),
             vitals: M::Block::new(Vitals {
                 health: breaker.fresh(),
                 probing: ProbeState::default(),
@@ -162,10 +190,24 @@ impl<M: Memory> EndpointState<M> {
     #[inline]
     pub(super) fn is_healthy<'a>(&self, breaker: impl FnOnce() -> &'a Breaker, now: Instant) -> bool {
         let until = self.ejected_until.read(|until| *until);
-        if until == Instant::EPOCH {
+        if !is_out(until) {
             return true;
         }
         until <= now && self.vitals.with(|vitals| may_probe(breaker(), vitals, now))
+    }
+}
+
+/// Whether what runs at an endpoint is added up for this load.
+fn adds_up(load: LoadKind) -> bool {
+    match load {
+        LoadKind::TokenBacklog => true,
+        LoadKind::Time { in_flight, .. } => in_flight,
+        LoadKind::InFlight
+        | LoadKind::InFlightPerWeight
+        | LoadKind::ExpectedDelay
+        | LoadKind::PeakEwma { .. }
+        | LoadKind::Latency
+        | LoadKind::Score { .. } => false,
     }
 }
 

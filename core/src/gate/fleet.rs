@@ -2,18 +2,19 @@
 
 use alloc::vec::Vec;
 
-use super::endpoint::EndpointState;
+use super::endpoint::{EndpointState, is_out};
+use super::loads::{Board, Sight};
 use super::snapshot::EndpointSnapshot;
+use super::tiers::tiers;
 use super::view::View;
-use crate::balance::{AnyBalancer, Balancer, PoolView};
+use crate::balance::{AnyBalancer, Balancer, PoolView, Rounds};
 use crate::dice::Rng;
 use crate::fault::Fault;
 use crate::health::{Breaker, Probing, Report};
 use crate::id::{EndpointId, PoolId, ScopeId};
 use crate::lifecycle::Effects;
-use crate::load::PeakEwma;
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{Capability, Endpoint, LoadKind, Needs, Policy, Pool};
+use crate::policy::{Capability, Endpoint, Needs, Policy, Pool};
 use crate::queue::{Permit, WaitQueue};
 use crate::time::{Instant, Nanos};
 
@@ -40,7 +41,14 @@ pub(super) struct PoolState<M: Memory> {
     pub(super) breaker: Breaker,
     pub(super) probing: Option<Probing>,
     /// Moves on by one per round-robin pick.
-    turn: M::Word<u64>,
+    pub(super) turn: M::Word<u64>,
+    /// Where smooth weighted round robin stands.
+    pub(super) rounds: M::Block<Rounds>,
+    /// What balancers see instead of loads, if they do.
+    pub(super) board: M::Block<Board>,
+    pub(super) sight: Sight,
+    /// The tiers of its endpoints, lowest first.
+    pub(super) tiers: Vec<u8>,
     /// How many endpoints are ejected for failing.
     pub(super) unhealthy: M::Word<u64>,
     pub(super) queue: M::Block<WaitQueue>,
@@ -139,9 +147,11 @@ impl<M: Memory> Fleet<M> {
         rng: &mut Rng,
         effects: &mut Effects,
     ) -> Acquired {
+        self.publish(policy, wish.pool, now);
         let mut view = self.view(policy, wish, now);
         let balancer = &self.pools[wish.pool.index()].balancer;
         for _ in 0..MOST_RACES {
+            view.settle_tier();
             let Some(index) = balancer.pick(&view, rng) else {
                 break;
             };
@@ -149,12 +159,13 @@ impl<M: Memory> Fleet<M> {
             if !self.endpoints[endpoint.index()].take_permit() {
                 continue;
             }
-            match self.admit(policy, endpoint, view.panic, now) {
+            match self.admit(policy, endpoint, view.panic, now, effects) {
                 Some(permit) => return Acquired::Yes(permit),
                 // Its last probe was taken meanwhile. Somebody may have begun to wait for the permit.
                 None => self.free(policy, endpoint, now, effects),
             }
         }
+        view.tier = None;
         view.full_too = true;
         if (0..view.pool.len()).any(|index| view.is_available(index)) {
             return Acquired::Full;
@@ -181,15 +192,6 @@ impl<M: Memory> Fleet<M> {
         }
     }
 
-    /// The first token of an attempt came after `latency`.
-    pub(crate) fn answered(&self, policy: &Policy, endpoint: EndpointId, latency: Nanos, now: Instant) {
-        let state = &self.endpoints[endpoint.index()];
-        if let LoadKind::PeakEwma { decay } = policy.pool(state.pool).balance.load {
-            let law = PeakEwma::new(decay);
-            state.estimate.with(|estimate| law.observe(estimate, now, latency));
-        }
-    }
-
     /// An attempt has ended: its verdict counts, its permit comes back or goes to whoever waits.
     pub(crate) fn release(
         &self,
@@ -199,6 +201,7 @@ impl<M: Memory> Fleet<M> {
         now: Instant,
         effects: &mut Effects,
     ) {
+        self.publish(policy, self.endpoints[permit.endpoint.index()].pool, now);
         let report = match verdict {
             AttemptVerdict::Success { latency } => Some(Report::Success { latency }),
             AttemptVerdict::Ignore => None,
@@ -220,11 +223,14 @@ impl<M: Memory> Fleet<M> {
         let state = &self.endpoints[endpoint.index()];
         EndpointSnapshot {
             in_flight: state.in_flight(),
+            backlog: state.running.with(|running| running.tokens()),
             awaited: state.permits.read(|permits| permits.waiting),
             circuit: state
                 .vitals
                 .with(|vitals| self.breaker(policy, endpoint).circuit(&vitals.health)),
-            ejected_until: state.ejected_until.read(|until| *until),
+            ejected_until: Some(state.ejected_until.read(|until| *until))
+                .filter(|until| is_out(*until))
+                .unwrap_or(Instant::EPOCH),
             restored_at: state.restored_at.read(|at| *at),
             cooling_until: self.cooling_until(policy, endpoint),
         }
@@ -251,8 +257,9 @@ impl<M: Memory> Fleet<M> {
             fleet: self,
             policy,
             pool: policy.pool(wish.pool),
-            turn: &state.turn,
-            all_able: state.uniform && wish.needs.region.is_none() && wish.avoid.is_empty(),
+            state,
+            all_able: state.uniform && state.tiers.len() <= 1 && wish.needs.region.is_none() && wish.avoid.is_empty(),
+            tier: None,
             needs: wish.needs,
             avoid: wish.avoid,
             now,
@@ -282,6 +289,10 @@ impl<M: Memory> PoolState<M> {
             breaker: Breaker::new(&pool.breaker),
             probing: pool.probe.as_ref().map(|probe| Probing::new(probe.rise, probe.fall)),
             turn: M::Word::new(0),
+            rounds: M::Block::new(Rounds::default()),
+            board: M::Block::new(Board::default()),
+            sight: Sight::of(pool),
+            tiers: tiers(endpoints),
             unhealthy: M::Word::new(0),
             queue: M::Block::new(WaitQueue::new(pool.queue)),
             queues: 0 < pool.queue.length,

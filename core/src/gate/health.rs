@@ -1,14 +1,13 @@
 //! The health of endpoints: who is ejected and until when, who is probed, whose quota scope cools.
 
-use super::endpoint::Vitals;
+use super::endpoint::{Vitals, is_out};
 use super::fleet::Fleet;
 use crate::fault::Fault;
-use crate::health::{Admission, Breaker};
-use crate::id::{EndpointId, PoolId};
+use crate::health::{Admission, Breaker, Report};
+use crate::id::EndpointId;
 use crate::lifecycle::{Effect, Effects, Ejection};
-use crate::load::PeakEwma;
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{LoadKind, Policy};
+use crate::policy::{BalanceKind, Policy};
 use crate::queue::Permit;
 use crate::time::{Instant, Nanos};
 
@@ -77,21 +76,34 @@ impl<M: Memory> Fleet<M> {
     }
 
     /// Turns a permit that was taken into one that health agrees with; with `panic`, health is not asked.
-    pub(super) fn admit(&self, policy: &Policy, endpoint: EndpointId, panic: bool, now: Instant) -> Option<Permit> {
+    pub(super) fn admit(
+        &self,
+        policy: &Policy,
+        endpoint: EndpointId,
+        panic: bool,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<Permit> {
         let state = &self.endpoints[endpoint.index()];
         if state.ejected_until.read(|until| *until) == Instant::EPOCH {
             return Some(Permit { endpoint, probe: None });
         }
         let breaker = self.breaker(policy, endpoint);
-        let admission = state.vitals.with(|vitals| {
+        let (admission, until) = state.vitals.with(|vitals| {
             if !panic && !vitals.probing.is_up() {
-                return Admission::No { until: Instant::FAR };
+                let until = Instant::FAR;
+                return (Admission::No { until }, until);
             }
             let admission = breaker.admit(&mut vitals.health, now);
             let until = vitals.ejected_until(breaker);
             state.ejected_until.update(|ejected| *ejected = until);
-            admission
+            (admission, until)
         });
+        let is_probe = matches!(admission, Admission::Probe(_));
+        if is_probe && now < until && !until.is_far() && self.pools[state.pool.index()].queues {
+            // Whoever else waits may be the next to try it.
+            effects.push(Effect::WakeGateAt { at: until });
+        }
         match admission {
             Admission::Yes => Some(Permit { endpoint, probe: None }),
             Admission::Probe(slot) => Some(Permit {
@@ -100,19 +112,6 @@ impl<M: Memory> Fleet<M> {
             }),
             Admission::No { .. } => panic.then_some(Permit { endpoint, probe: None }),
         }
-    }
-
-    /// Whether so few endpoints are healthy that health is ignored.
-    pub(super) fn panics(&self, pool: PoolId, policy: &Policy) -> bool {
-        let unhealthy = self.pools[pool.index()].unhealthy.read(|count| *count);
-        if unhealthy == 0 {
-            return false;
-        }
-        let pool = policy.pool(pool);
-        let all = f64::from(pool.endpoints.end - pool.endpoints.start);
-        #[expect(clippy::cast_precision_loss, reason = "at most 65,535 endpoints")]
-        let healthy = all - unhealthy as f64;
-        healthy < f64::from(pool.panic_below) * all
     }
 
     /// A failure makes the endpoint look slow, and one of the account cools every endpoint of it.
@@ -127,6 +126,9 @@ impl<M: Memory> Fleet<M> {
     ) {
         if fault != Fault::Client {
             self.penalize(policy, endpoint, retry_after, now);
+        }
+        if Report::of(fault) == Report::Failure {
+            self.lose_weight(policy, endpoint);
         }
         let length = match fault {
             Fault::RateLimited => retry_after.unwrap_or(COOL_RATE_LIMITED),
@@ -159,12 +161,14 @@ impl<M: Memory> Fleet<M> {
         }
     }
 
-    /// A failure counts as a long latency, however fast it came.
-    fn penalize(&self, policy: &Policy, endpoint: EndpointId, retry_after: Option<Nanos>, now: Instant) {
+    /// A failure takes a part of the weight that smooth weighted round robin goes by.
+    fn lose_weight(&self, policy: &Policy, endpoint: EndpointId) {
         let state = &self.endpoints[endpoint.index()];
-        if let LoadKind::PeakEwma { decay } = policy.pool(state.pool).balance.load {
-            let law = PeakEwma::new(decay);
-            state.estimate.with(|estimate| law.fail(estimate, now, retry_after));
+        let pool = policy.pool(state.pool);
+        if let BalanceKind::WeightedRoundRobin { max_fails } = pool.balance.kind {
+            let index = endpoint.index() - usize::from(pool.endpoints.start);
+            let rounds = &self.pools[state.pool.index()].rounds;
+            rounds.with(|rounds| rounds.fail(pool.len(), index, state.weight, max_fails));
         }
     }
 
@@ -180,31 +184,34 @@ impl<M: Memory> Fleet<M> {
         let state = &self.endpoints[endpoint.index()];
         let id = state.pool;
         let pool = &self.pools[id.index()];
-        let (before, after, down) = state.vitals.with(|vitals| {
+        let (before, after, down, longer) = state.vitals.with(|vitals| {
             let before = vitals.ejected_until(&pool.breaker);
+            let trips = vitals.trips(&pool.breaker);
             change(&pool.breaker, vitals);
             let after = vitals.ejected_until(&pool.breaker);
             if before != after {
                 state.ejected_until.update(|until| *until = after);
-                let was = u64::from(before != Instant::EPOCH);
-                let is = u64::from(after != Instant::EPOCH);
+                let (was, is) = (u64::from(is_out(before)), u64::from(is_out(after)));
                 pool.unhealthy.update(|count| *count = *count + is - was);
             }
-            (before, after, !vitals.probing.is_up())
+            let longer = is_out(before) && !before.is_far() && trips == vitals.trips(&pool.breaker);
+            (before, after, !vitals.probing.is_up(), longer)
         });
-        if before == after {
+        if before == after || !is_out(before) && !is_out(after) {
             return;
         }
-        if after == Instant::EPOCH {
+        if !is_out(after) {
             state.restored_at.update(|at| *at = now.max(*at));
             effects.push(Effect::Restore { endpoint });
         } else if now < after {
-            let ejection = if down { Ejection::Probe } else { Ejection::Tripped };
-            effects.push(Effect::Eject {
-                endpoint,
-                ejection,
-                until: after,
-            });
+            if !longer || down {
+                let ejection = if down { Ejection::Probe } else { Ejection::Tripped };
+                effects.push(Effect::Eject {
+                    endpoint,
+                    ejection,
+                    until: after,
+                });
+            }
             if pool.queues && !after.is_far() {
                 effects.push(Effect::WakeGateAt { at: after });
             }

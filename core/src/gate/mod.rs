@@ -11,6 +11,9 @@
 //! | Whoever waits is admitted once a permit that it can use is free. | `no_wakeup_lost` |
 //! | Half-open, an endpoint has no more probes out or judged than the policy says, and each comes back. | `probes_are_bounded` |
 //! | Below the panic threshold health is ignored; a Retry-After is not. | `panic_ignores_health` |
+//! | A backup is never used while an endpoint of a lower tier is available, and at once when none is. | `a_backup_waits_for_its_turn` |
+//! | Balancers see loads as of the last multiple of the staleness. | `old_loads_are_as_of_the_last_period` |
+//! | An endpoint that comes back is given its share again over the window. | `who_comes_back_starts_slowly` |
 //! | However often the gate is woken, wishes to be woken do not multiply. | `wishes_do_not_pile_up` |
 //! | A gate for one thread and one for many decide alike. | `local_equals_shared` |
 
@@ -19,7 +22,9 @@ mod endpoint;
 mod fleet;
 mod health;
 mod limits;
+mod loads;
 mod snapshot;
+mod tiers;
 mod view;
 mod waiting;
 
@@ -29,6 +34,7 @@ pub use snapshot::{BudgetSnapshot, EndpointSnapshot, Snapshot};
 
 pub(crate) use budgets::{Budgets, Withdrawal};
 pub(crate) use fleet::{Acquired, AttemptVerdict, Fleet, Outlook, Wish};
+pub(crate) use loads::Ended;
 pub(crate) use waiting::Entry;
 
 use crate::id::{EndpointId, KeyHash, LimitId, PoolId, RouteId};

@@ -28,6 +28,8 @@ pub struct Snapshot {
 pub struct EndpointSnapshot {
     /// Open attempts and permits on their way to one.
     pub in_flight: u32,
+    /// Estimated tokens of its open attempts, if its pool compares them or their ages; 0 otherwise.
+    pub backlog: u64,
     /// Whether a request waits that it could serve.
     pub awaited: bool,
     /// What its breaker says.

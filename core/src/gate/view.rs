@@ -1,12 +1,13 @@
 //! A pool as one request sees it: what a balancer compares.
 
 use super::endpoint::EndpointState;
-use super::fleet::Fleet;
-use crate::balance::PoolView;
+use super::fleet::{Fleet, PoolState};
+use super::loads::Sight;
+use crate::balance::{PoolView, Rounds, WEIGHT_UNIT};
 use crate::id::EndpointId;
-use crate::load::PeakEwma;
+use crate::load::Ramp;
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{LoadKind, Needs, Policy, Pool};
+use crate::policy::{Needs, Policy, Pool};
 use crate::time::Instant;
 
 /// A pool as one request sees it.
@@ -14,9 +15,11 @@ pub(super) struct View<'a, M: Memory> {
     pub(super) fleet: &'a Fleet<M>,
     pub(super) policy: &'a Policy,
     pub(super) pool: &'a Pool,
-    pub(super) turn: &'a M::Word<u64>,
+    pub(super) state: &'a PoolState<M>,
     /// Every endpoint of the pool may serve this request.
     pub(super) all_able: bool,
+    /// The tier that is used now; none: all of them.
+    pub(super) tier: Option<u8>,
     pub(super) needs: &'a Needs,
     /// Endpoints that this request would rather not try again.
     pub(super) avoid: &'a [EndpointId],
@@ -29,7 +32,7 @@ pub(super) struct View<'a, M: Memory> {
 
 impl<M: Memory> View<'_, M> {
     #[inline]
-    fn state(&self, index: usize) -> &EndpointState<M> {
+    fn at(&self, index: usize) -> &EndpointState<M> {
         &self.fleet.endpoints[usize::from(self.pool.endpoints.start) + index]
     }
 
@@ -40,7 +43,28 @@ impl<M: Memory> View<'_, M> {
     }
 
     fn is_one_able(&self, id: EndpointId) -> bool {
-        self.policy.endpoint(id).can_serve(self.needs) && !self.avoid.contains(&id)
+        let endpoint = self.policy.endpoint(id);
+        let is_used = self.tier.is_none_or(|tier| tier == endpoint.tier);
+        is_used && endpoint.can_serve(self.needs) && !self.avoid.contains(&id)
+    }
+
+    /// From now on only the lowest tier counts that has an available endpoint.
+    #[inline]
+    pub(super) fn settle_tier(&mut self) {
+        if 1 < self.state.tiers.len() {
+            self.find_tier();
+        }
+    }
+
+    #[cold]
+    fn find_tier(&mut self) {
+        for tier in &self.state.tiers {
+            self.tier = Some(*tier);
+            if (0..self.pool.len()).any(|index| self.is_available(index)) {
+                return;
+            }
+        }
+        self.tier = None;
     }
 
     /// The earliest instant at which a capable endpoint, none of which is available, is no longer ejected:
@@ -52,7 +76,7 @@ impl<M: Memory> View<'_, M> {
             let until = if self.panic {
                 cooling
             } else {
-                cooling.max(self.state(index).ejected_until.read(|until| *until))
+                cooling.max(self.at(index).ejected_until.read(|until| *until))
             };
             if self.now < until { until } else { Instant::FAR }
         })
@@ -68,7 +92,7 @@ impl<M: Memory> PoolView for View<'_, M> {
 
     #[inline]
     fn is_available(&self, index: usize) -> bool {
-        let state = self.state(index);
+        let state = self.at(index);
         let breaker = || self.fleet.breaker(self.policy, self.pool.endpoint(index));
         (self.full_too || state.has_permit())
             && self.is_able(index)
@@ -78,23 +102,33 @@ impl<M: Memory> PoolView for View<'_, M> {
 
     #[inline]
     fn load(&self, index: usize) -> f64 {
-        let state = self.state(index);
-        let in_flight = state.in_flight();
-        match self.pool.balance.load {
-            LoadKind::InFlight => f64::from(in_flight),
-            LoadKind::PeakEwma { decay } => {
-                let law = PeakEwma::new(decay);
-                state.estimate.with(|estimate| law.load(estimate, in_flight, self.now))
-            }
+        match self.state.sight {
+            Sight::Plain => f64::from(self.at(index).in_flight()),
+            Sight::Live => self.fleet.load(self.policy, self.pool.endpoint(index), self.now),
+            Sight::Board => self.state.board.with(|board| board.load(index)),
         }
     }
 
     #[inline]
+    fn weight(&self, index: usize) -> u32 {
+        let weight = self.at(index).weight * WEIGHT_UNIT;
+        if self.pool.slow_start.is_some() {
+            let share = self.fleet.share(self.policy, self.pool.endpoint(index), self.now);
+            return Ramp::weight(weight, share);
+        }
+        weight
+    }
+
+    #[inline]
     fn turn(&self) -> u64 {
-        self.turn.update(|turn| {
+        self.state.turn.update(|turn| {
             let now = *turn;
             *turn = now.wrapping_add(1);
             now
         })
+    }
+
+    fn rounds(&self, pick: &mut dyn FnMut(&mut Rounds)) {
+        self.state.rounds.with(pick);
     }
 }

@@ -11,6 +11,7 @@
 //! remembers the latest instant that it was looked at, and nobody looks at it with an earlier one.
 
 use super::fleet::Fleet;
+use super::tiers::in_order;
 use crate::id::{EndpointId, PoolId};
 use crate::lifecycle::{Effect, Effects, Verdict as Wait};
 use crate::memory::{Guarded, Memory, Slot};
@@ -31,7 +32,14 @@ pub(crate) enum Entry {
 
 impl<M: Memory> Fleet<M> {
     /// Lets a request wait for a permit of `pool`, after [`Acquired::Full`](super::Acquired::Full).
-    pub(crate) fn enqueue(&self, policy: &Policy, pool: PoolId, waiter: Waiter, now: Instant) -> Entry {
+    pub(crate) fn enqueue(
+        &self,
+        policy: &Policy,
+        pool: PoolId,
+        waiter: Waiter,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Entry {
         let state = &self.pools[pool.index()];
         if !state.queues {
             return Entry::Full;
@@ -41,7 +49,7 @@ impl<M: Memory> Fleet<M> {
                 return Entry::Full;
             }
             let now = queue.not_before(now);
-            for endpoint in endpoints(policy, pool) {
+            for endpoint in in_order(policy, policy.pool(pool), &state.tiers) {
                 if !policy.endpoint(endpoint).can_serve(&waiter.needs) {
                     continue;
                 }
@@ -51,7 +59,7 @@ impl<M: Memory> Fleet<M> {
                 if others_wait || !self.may_serve(policy, endpoint, now) || !at.take_for_waiter() {
                     continue;
                 }
-                if let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now) {
+                if let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now, effects) {
                     self.unmark(policy, pool, queue);
                     return Entry::Admitted(permit);
                 }
@@ -96,9 +104,10 @@ impl<M: Memory> Fleet<M> {
         if !state.queues {
             return;
         }
+        self.publish(policy, pool, now);
         state.queue.with(|queue| {
             let now = queue.not_before(now);
-            for endpoint in endpoints(policy, pool) {
+            for endpoint in in_order(policy, policy.pool(pool), &state.tiers) {
                 while 0 < queue.waiting()
                     && self.may_serve(policy, endpoint, now)
                     && self.endpoints[endpoint.index()].take_for_waiter()
@@ -128,7 +137,7 @@ impl<M: Memory> Fleet<M> {
         effects: &mut Effects,
     ) -> bool {
         let pool = policy.endpoint(endpoint).pool;
-        let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now) else {
+        let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now, effects) else {
             return false;
         };
         let expired = |request| {
@@ -154,9 +163,11 @@ impl<M: Memory> Fleet<M> {
     fn call_off(&self, policy: &Policy, permit: Permit) {
         let breaker = self.breaker(policy, permit.endpoint);
         let state = &self.endpoints[permit.endpoint.index()];
-        state
-            .vitals
-            .with(|vitals| breaker.release(&mut vitals.health, permit.probe));
+        state.vitals.with(|vitals| {
+            breaker.release(&mut vitals.health, permit.probe);
+            let until = vitals.ejected_until(breaker);
+            state.ejected_until.update(|ejected| *ejected = until);
+        });
     }
 
     /// Clears the waiting bit of every endpoint that nobody waits for any more.

@@ -21,13 +21,17 @@
 //! | A late `now` is as good as the latest one. | `late_now_is_clamped` |
 //! | A new policy keeps what is known, and is never stuck. | `a_new_policy_is_never_stuck` |
 //! | The reference values. | `golden_circuit_breaker` |
+//! | Max-fails decides as nginx does; an oracle with its three words agrees, attempt by attempt. | `max_fails_is_nginx` |
+//! | Out by max-fails, no two tries begin within `fail_timeout`, unless the first was called off. | `one_tries_it_at_a_time` |
 //! | An endpoint goes down after exactly `fall` bad checks in a row, and up after `rise` good ones. | `rise_and_fall_are_exact` |
 
 mod breaker;
+mod max_fails;
 mod probing;
 mod recent;
 
 pub use breaker::{Admission, Breaker, Circuit, Health, ProbeSlot, Transition};
+pub use max_fails::{Fails, MaxFails};
 pub use probing::{ProbeState, Probing, Turn};
 pub use recent::Tally;
 

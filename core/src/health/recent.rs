@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::max_fails::Fails;
 use crate::policy::Window;
 use crate::time::{Instant, Nanos};
 use crate::wheel::Wheel;
@@ -40,6 +41,8 @@ pub(super) enum Recent {
     Count(Ring),
     /// Those of a length of time, in ten buckets.
     Time { width: Nanos, buckets: Wheel<Tally, 10> },
+    /// Those that nginx would.
+    Fails(Fails),
 }
 
 impl Recent {
@@ -57,17 +60,22 @@ impl Recent {
     /// Whether both remember the same kind and amount of attempts.
     pub(super) fn has_shape_of(&self, other: &Recent) -> bool {
         match (self, other) {
-            (Recent::Nothing, Recent::Nothing) | (Recent::Streak(_), Recent::Streak(_)) => true,
+            (Recent::Nothing, Recent::Nothing)
+            | (Recent::Streak(_), Recent::Streak(_))
+            | (Recent::Fails(_), Recent::Fails(_)) => true,
             (Recent::Count(ring), Recent::Count(other)) => ring.size == other.size,
             (Recent::Time { width, .. }, Recent::Time { width: other, .. }) => width == other,
-            (Recent::Nothing | Recent::Streak(_) | Recent::Count(_) | Recent::Time { .. }, _) => false,
+            (Recent::Nothing | Recent::Streak(_) | Recent::Count(_) | Recent::Time { .. } | Recent::Fails(_), _) => {
+                false
+            }
         }
     }
 
     /// Remembers an attempt. `now` must not run backwards.
     pub(super) fn record(&mut self, now: Instant, is_failure: bool) {
         match self {
-            Recent::Nothing => {}
+            // Of these the law keeps the books itself.
+            Recent::Nothing | Recent::Fails(_) => {}
             Recent::Streak(failures) => *failures = if is_failure { failures.saturating_add(1) } else { 0 },
             Recent::Count(ring) => ring.record(is_failure),
             Recent::Time { width, buckets } => {
@@ -86,9 +94,21 @@ impl Recent {
                 failures: *failures,
             },
             Recent::Count(ring) => ring.tally,
+            Recent::Fails(fails) => Tally {
+                attempts: fails.count(),
+                failures: fails.count(),
+            },
             Recent::Time { width, buckets } => buckets
                 .alive(*width, now)
                 .fold(Tally::default(), |sum, bucket| sum.and(*bucket)),
+        }
+    }
+
+    /// What nginx would remember; nothing, if something else is remembered.
+    pub(super) fn fails(&self) -> Fails {
+        match self {
+            Recent::Fails(fails) => *fails,
+            Recent::Nothing | Recent::Streak(_) | Recent::Count(_) | Recent::Time { .. } => Fails::default(),
         }
     }
 
@@ -99,6 +119,7 @@ impl Recent {
             Recent::Streak(failures) => *failures = 0,
             Recent::Count(ring) => ring.clear(),
             Recent::Time { buckets, .. } => *buckets = Wheel::new([Tally::default(); 10]),
+            Recent::Fails(fails) => *fails = Fails::default(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The attempts of a request: those that run, inline, and how many there were.
 
 use super::timers::Timer;
+use crate::gate::Ended;
 use crate::health::ProbeSlot;
 use crate::id::{AttemptId, EndpointId};
 use crate::policy::Timeouts;
 use crate::queue::Permit;
 use crate::time::{Instant, Nanos};
+use crate::usage::Estimate;
 
 /// A running attempt.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,17 @@ impl Attempt {
         Permit {
             endpoint: self.endpoint,
             probe: self.probe,
+        }
+    }
+
+    /// How it ended, for whoever adds up what runs; it has answered `complete`ly, or has not.
+    #[inline]
+    pub(super) fn ended(&self, estimate: Estimate, complete: bool) -> Ended {
+        Ended {
+            launched: self.launched,
+            estimate,
+            answered: complete || self.stage == Stage::Streaming,
+            complete,
         }
     }
 

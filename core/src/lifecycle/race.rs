@@ -71,6 +71,8 @@ impl Lifecycle {
         };
         let verdict = AttemptVerdict::Fault { fault, retry_after };
         let gate = turn.gate;
+        let ended = attempt.ended(self.request.estimate, false);
+        gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
         gate.fleet
             .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
         self.last_fault = Some(fault);

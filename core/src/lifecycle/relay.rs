@@ -26,7 +26,8 @@ impl Lifecycle {
             output: 1,
         };
         let gate = turn.gate;
-        gate.fleet.answered(gate.policy(), attempt.endpoint, latency, turn.now);
+        gate.fleet
+            .answered(gate.policy(), attempt.endpoint, attempt.launched, turn.now);
         if let Some(route) = self.request.class.route {
             gate.budgets.observe(route, self.request.stream, latency, turn.now);
         }
@@ -49,6 +50,8 @@ impl Lifecycle {
         let latency = self.outcome.first_token.since(attempt.launched);
         let gate = turn.gate;
         let verdict = AttemptVerdict::Success { latency };
+        let ended = attempt.ended(self.request.estimate, true);
+        gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
         gate.fleet
             .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
         if self.gone {
@@ -73,6 +76,8 @@ impl Lifecycle {
             });
             let gate = turn.gate;
             let verdict = AttemptVerdict::Ignore;
+            let ended = attempt.ended(self.request.estimate, false);
+            gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
             gate.fleet
                 .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
         }

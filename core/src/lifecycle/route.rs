@@ -82,6 +82,9 @@ impl Lifecycle {
         self.attempts
             .insert(Attempt::new(id, permit, turn.now, self.request.stream, &route.timeouts));
         self.plan_hedge(turn);
+        let gate = turn.gate;
+        gate.fleet
+            .launched(gate.policy(), permit.endpoint, self.request.estimate, turn.now);
         turn.effects.push(Effect::Launch {
             attempt: id,
             endpoint: permit.endpoint,

@@ -18,7 +18,7 @@ impl Lifecycle {
             needs: self.request.needs,
             expires,
         };
-        match turn.gate.fleet.enqueue(policy, pool, waiter, turn.now) {
+        match turn.gate.fleet.enqueue(policy, pool, waiter, turn.now, turn.effects) {
             Entry::Full => return false,
             Entry::Admitted(permit) => self.launch(turn, permit, Kind::First),
             Entry::Waits(place) => {

@@ -12,6 +12,7 @@
 //! | What was used in excess is owed, and paid by waiting. | `debt_is_repaid` |
 //! | A take that was undone was never there. | `undo_is_exact_inverse` |
 //! | Looking changes nothing, and shows what can be taken now. | `standing_never_mutates` |
+//! | What a take would say can be asked without taking. | `peek_is_what_take_says` |
 //! | A clock that is late refuses no less. | `late_now_never_admits_more` |
 //! | What can never be taken is never taken, and nothing is always allowed. | `never_is_never` |
 //! | The rate is the quota's, to 1e-5, from one an hour to 1e9 a second. | `rate_is_held` |
@@ -44,7 +45,12 @@
 mod adaptive;
 mod fixed_window;
 mod gcra;
+mod leaky_bucket;
+mod log;
 mod permits;
+mod segmented_window;
+mod sliding_log;
+mod sliding_window;
 mod ticks;
 mod token_bucket;
 
@@ -54,7 +60,12 @@ pub use adaptive::{
 };
 pub use fixed_window::{FixedWindow, Window};
 pub use gcra::{Gcra, Tat};
+pub use leaky_bucket::LeakyBucket;
+pub use log::Log;
 pub use permits::{InFlight, Permits};
+pub use segmented_window::SegmentedWindow;
+pub use sliding_log::SlidingLog;
+pub use sliding_window::{SlidingWindow, TwoWindows};
 pub use token_bucket::{Bucket, TokenBucket};
 
 use crate::time::Instant;
@@ -63,12 +74,17 @@ use crate::usage::Cost;
 /// An algorithm that limits.
 pub trait Limiter {
     /// What one key has taken. `default()` is a key that was never seen.
-    type State: Copy + Default;
+    type State: Clone + Default;
 
     /// Takes `cost` units, or says when they could be taken. A refusal changes nothing.
     ///
     /// A cost of zero is always allowed. `now` may be earlier than that of a former call: threads may be late.
     fn take(&self, state: &mut Self::State, now: Instant, cost: Cost) -> Decision;
+
+    /// What [`Limiter::take`] would say, without taking.
+    fn peek(&self, state: &Self::State, now: Instant, cost: Cost) -> Decision {
+        self.take(&mut state.clone(), now, cost)
+    }
 
     /// Takes back a `take` that was allowed, as if it had not been.
     ///

@@ -38,8 +38,8 @@ pub struct PeakEwma {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimate {
     /// Seconds; zero: never observed.
-    cost: f64,
-    at: Instant,
+    pub(super) cost: f64,
+    pub(super) at: Instant,
 }
 
 impl PeakEwma {

@@ -14,7 +14,7 @@ pub struct Local;
 impl Memory for Local {
     type Word<T: Packed> = LocalWord<T>;
     type Block<T> = LocalBlock<T>;
-    type Table<T: Copy + Default> = LocalTable<T>;
+    type Table<T: Clone + Default> = LocalTable<T>;
 }
 
 /// A word that one thread reads, changes and writes.
@@ -62,13 +62,13 @@ pub struct LocalTable<T> {
     overflow: RefCell<T>,
 }
 
-impl<T: Copy + Default> LocalTable<T> {
+impl<T: Clone + Default> LocalTable<T> {
     fn in_overflow<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut self.overflow.borrow_mut())
     }
 }
 
-impl<T: Copy + Default> Keyed<T> for LocalTable<T> {
+impl<T: Clone + Default> Keyed<T> for LocalTable<T> {
     fn new(max_keys: NonZeroU32) -> LocalTable<T> {
         LocalTable {
             own: RefCell::new(Table::new(max_keys)),
@@ -101,7 +101,7 @@ impl<T: Copy + Default> Keyed<T> for LocalTable<T> {
 
     #[inline]
     fn read<R>(&self, key: KeyHash, f: impl FnOnce(&T) -> R) -> R {
-        f(&self.own.borrow().state(key))
+        self.own.borrow().read(key, f)
     }
 
     fn len(&self) -> usize {

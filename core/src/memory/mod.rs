@@ -49,7 +49,7 @@ pub trait Memory {
     /// State of any size, one at a time.
     type Block<T>: Guarded<T>;
     /// States found by key.
-    type Table<T: Copy + Default>: Keyed<T>;
+    type Table<T: Clone + Default>: Keyed<T>;
 }
 
 /// A state that fits 64 bits. `unpack(pack(x))` is `x`.

@@ -19,7 +19,7 @@ pub struct Shared;
 impl Memory for Shared {
     type Word<T: Packed> = SharedWord<T>;
     type Block<T> = SharedBlock<T>;
-    type Table<T: Copy + Default> = SharedTable<T>;
+    type Table<T: Clone + Default> = SharedTable<T>;
 }
 
 /// A word that is changed by a compare-exchange loop. An update that changes nothing writes nothing, so refusals do
@@ -95,7 +95,7 @@ pub struct SharedTable<T> {
 #[repr(align(128))]
 struct Shard<T>(Mutex<Table<T>>);
 
-impl<T: Copy + Default> SharedTable<T> {
+impl<T: Clone + Default> SharedTable<T> {
     #[inline]
     fn shard(&self, key: KeyHash) -> MutexGuard<'_, Table<T>> {
         let mask = self.shards.len() - 1;
@@ -109,7 +109,7 @@ impl<T: Copy + Default> SharedTable<T> {
     }
 }
 
-impl<T: Copy + Default> Keyed<T> for SharedTable<T> {
+impl<T: Clone + Default> Keyed<T> for SharedTable<T> {
     fn new(max_keys: NonZeroU32) -> SharedTable<T> {
         let n_shards = (max_keys.get() / SHARD_KEYS).clamp(1, MOST_SHARDS);
         let n_shards = 1 << n_shards.ilog2();
@@ -153,8 +153,7 @@ impl<T: Copy + Default> Keyed<T> for SharedTable<T> {
 
     #[inline]
     fn read<R>(&self, key: KeyHash, f: impl FnOnce(&T) -> R) -> R {
-        let state = self.shard(key).state(key);
-        f(&state)
+        self.shard(key).read(key, f)
     }
 
     fn len(&self) -> usize {

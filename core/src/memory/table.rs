@@ -30,11 +30,21 @@ pub(super) struct Table<T> {
     has_zero: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Slot<T> {
     /// Zero: vacant.
     key: u64,
     state: T,
+}
+
+impl<T: Default> Slot<T> {
+    /// Without a key, and without what the state of one may have allocated.
+    fn vacant() -> Slot<T> {
+        Slot {
+            key: 0,
+            state: T::default(),
+        }
+    }
 }
 
 /// Slots of the smallest table.
@@ -42,7 +52,7 @@ const FEWEST: usize = 8;
 /// Pairs of slots that a new key inspects if there is no room.
 const SEARCHED: usize = 16;
 
-impl<T: Copy + Default> Table<T> {
+impl<T: Clone + Default> Table<T> {
     pub(super) fn new(max_keys: NonZeroU32) -> Table<T> {
         Table {
             slots: Vec::new(),
@@ -59,11 +69,13 @@ impl<T: Copy + Default> Table<T> {
         self.len
     }
 
-    /// The state of `key`, fresh if it has none.
+    /// Looks at the state of `key`, fresh if it has none.
     #[inline]
-    pub(super) fn state(&self, key: KeyHash) -> T {
-        self.find(key.0)
-            .map_or_else(T::default, |index| self.slots[index].state)
+    pub(super) fn read<R>(&self, key: KeyHash, f: impl FnOnce(&T) -> R) -> R {
+        match self.find(key.0) {
+            Some(index) => f(&self.slots[index].state),
+            None => f(&T::default()),
+        }
     }
 
     /// Changes the state of `key`; gives `f` back if it has none and there is no room for one.
@@ -176,6 +188,7 @@ impl<T: Copy + Default> Table<T> {
         }
         let zero = self.slots.len() - 1;
         if pair == 0 && self.has_zero && idle(&self.slots[zero].state) {
+            self.slots[zero] = Slot::vacant();
             self.has_zero = false;
             self.len -= 1;
         }
@@ -187,18 +200,18 @@ impl<T: Copy + Default> Table<T> {
         let mut index = hole;
         loop {
             index = (index + 1) & self.mask;
-            let slot = self.slots[index];
-            if slot.key == 0 {
+            let key = self.slots[index].key;
+            if key == 0 {
                 break;
             }
-            let probed = index.wrapping_sub(self.home(slot.key)) & self.mask;
+            let probed = index.wrapping_sub(self.home(key)) & self.mask;
             let moved = index.wrapping_sub(hole) & self.mask;
             if moved <= probed {
-                self.slots[hole] = slot;
+                self.slots.swap(hole, index);
                 hole = index;
             }
         }
-        self.slots[hole].key = 0;
+        self.slots[hole] = Slot::vacant();
         self.len -= 1;
     }
 
@@ -220,31 +233,25 @@ impl<T: Copy + Default> Table<T> {
 
     /// Moves every busy state to a table that has room for them and as many more, within the bound.
     fn rebuild(&mut self, idle: &impl Fn(&T) -> bool) {
-        let old = core::mem::take(&mut self.slots);
-        let zero = if self.has_zero { old.last().copied() } else { None };
-        let probed = old
-            .iter()
-            .take(old.len().saturating_sub(1))
-            .filter(|slot| slot.key != 0);
-        let is_busy = |slot: &&Slot<T>| !idle(&slot.state);
-        let n_busy = probed.clone().chain(&zero).filter(is_busy).count();
+        let mut old = core::mem::take(&mut self.slots);
+        let zero = if self.has_zero { old.pop() } else { None };
+        old.retain(|slot| slot.key != 0);
+        old.extend(zero);
+        old.retain(|slot| !idle(&slot.state));
+        let n_busy = old.len();
 
         let keys = (n_busy * 2).max(n_busy + 1).min(self.max_keys);
         let mut n_slots = FEWEST;
         while !has_room(n_slots + 1, keys) {
             n_slots *= 2;
         }
-        let vacant = Slot {
-            key: 0,
-            state: T::default(),
-        };
-        self.slots.resize(n_slots + 1, vacant);
+        self.slots.resize_with(n_slots + 1, Slot::vacant);
         self.mask = n_slots - 1;
         self.shift = u64::BITS - n_slots.ilog2();
         self.len = 0;
         self.hand = 0;
         self.has_zero = false;
-        for slot in probed.chain(&zero).filter(is_busy) {
+        for slot in old {
             self.insert(slot.key, slot.state);
         }
     }

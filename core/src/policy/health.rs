@@ -32,6 +32,13 @@ pub enum BreakerKind {
         /// How many attempts decide in the half-open state.
         probes: NonZeroU32,
     },
+    /// After so many failures, as nginx counts them; one attempt at a time tries it again.
+    MaxFails {
+        /// How many.
+        max_fails: NonZeroU32,
+        /// How long it is left alone.
+        fail_timeout: Nanos,
+    },
 }
 
 /// What a sliding window of attempts is bounded by.

@@ -24,14 +24,14 @@ use core::fmt;
 
 pub use access::{KeyDigest, keys};
 pub use adjust::{Adjustment, HeaderStage, HeaderStages, Parameters};
-pub use balance::{Balance, BalanceKind, LoadKind, Ties};
+pub use balance::{Balance, BalanceKind, LoadKind, SlowStart, Ties, Until};
 pub use capability::{Capability, Needs, Operation, Operations};
 pub use classify::{Charges, Class, Facts, Header};
 pub use health::{BreakerKind, Probe, Window};
 pub use matching::{Match, Pattern, Word};
 pub use pool::{Endpoint, Pool, Price, RegionId};
 pub use queue::QueueShape;
-pub use quota::{Algorithm, Bounds, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
+pub use quota::{AdaptiveKind, Algorithm, Bounds, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
 pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
 
 use crate::id::{EndpointId, PoolId, RouteId, TenantId};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::ops::Range;
 
-use super::{Balance, BreakerKind, Capability, Needs, Probe, QueueShape};
+use super::{Balance, BreakerKind, Capability, Needs, Probe, QueueShape, SlowStart};
 use crate::id::{EndpointId, PoolId, ScopeId};
 
 /// Interchangeable endpoints, balanced together.
@@ -17,6 +17,8 @@ pub struct Pool {
     pub endpoints: Range<u16>,
     /// How one of them is picked.
     pub balance: Balance,
+    /// How one that comes back is given its share again; none: at once.
+    pub slow_start: Option<SlowStart>,
     /// When one of them is ejected for failing.
     pub breaker: BreakerKind,
     /// Share of healthy endpoints below which health is ignored, 0 to 1.
@@ -66,6 +68,12 @@ pub struct Endpoint {
     pub api_key_env: Vec<String>,
     /// Where it is.
     pub region: Option<RegionId>,
+    /// Its share of what its pool serves, beside the weights of the others: 1 to [`Endpoint::MOST_WEIGHT`].
+    ///
+    /// Only some balancers look at it.
+    pub weight: NonZeroU32,
+    /// 0, or which backup it is: used while no endpoint of a lower tier is available.
+    pub tier: u8,
     /// Most attempts in flight; none: unbounded.
     pub max_in_flight: Option<NonZeroU32>,
     /// What its tokens cost.
@@ -77,6 +85,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The largest weight: sums of as many as there can be fit 32 bits, in thousandths 64.
+    pub const MOST_WEIGHT: u32 = 1_000;
+
     /// Whether it is able and allowed to serve a request with these `needs`.
     #[must_use]
     #[inline]

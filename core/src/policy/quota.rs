@@ -44,25 +44,45 @@ pub struct Quota {
     pub burst: NonZeroU64,
 }
 
-/// The algorithms that limit.
+/// The algorithms that limit. To those that count windows, the `burst` of their quota means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// The generic cell rate algorithm.
     Gcra(Quota),
     /// A bucket of units, refilled continuously.
     TokenBucket(Quota),
-    /// A counter per aligned window; `burst` has no meaning here.
+    /// A bucket that leaks: a meter, or a shaper if the limit delays.
+    LeakyBucket(Quota),
+    /// A counter per aligned window.
     FixedWindow(Quota),
-    /// So many requests in flight.
+    /// A counter for each segment of a window, the oldest dropped whole.
+    SegmentedWindow {
+        /// What the window grants.
+        quota: Quota,
+        /// How many segments it is cut into.
+        segments: NonZeroU32,
+    },
+    /// When each unit was taken.
+    SlidingLog(Quota),
+    /// Two aligned windows, the former weighed by how much of it still counts.
+    SlidingWindow(Quota),
+    /// So many units in flight.
     Permits(NonZeroU32),
-    /// So many requests in flight, as many more or fewer as drops allow.
-    Aimd(Bounds),
-    /// So many requests in flight, by how many of them wait.
-    Vegas(Bounds),
-    /// So many requests in flight, by the gradient of latency.
-    Gradient(Bounds),
-    /// So many requests in flight, by the gradient of latency over one that is measured.
-    EnvoyGradient(Bounds),
+    /// So many requests in flight, as many as they fare well with.
+    Adaptive(AdaptiveKind, Bounds),
+}
+
+/// What an adaptive limit follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdaptiveKind {
+    /// Drops.
+    Aimd,
+    /// How many of what is in flight wait.
+    Vegas,
+    /// The gradient of latency, over its long average.
+    Gradient,
+    /// The gradient of latency, over one that is measured now and then.
+    EnvoyGradient,
 }
 
 /// Between what an adaptive limit moves, and where it begins; `min <= initial <= max`.
@@ -86,6 +106,17 @@ impl Bounds {
     /// As Envoy's controller is.
     pub const ENVOY_GRADIENT: Bounds = Bounds::of(3, 3, 1000);
 
+    /// As what `kind` follows is published.
+    #[must_use]
+    pub const fn published(kind: AdaptiveKind) -> Bounds {
+        match kind {
+            AdaptiveKind::Aimd => Bounds::AIMD,
+            AdaptiveKind::Vegas => Bounds::VEGAS,
+            AdaptiveKind::Gradient => Bounds::GRADIENT,
+            AdaptiveKind::EnvoyGradient => Bounds::ENVOY_GRADIENT,
+        }
+    }
+
     const fn of(initial: u32, min: u32, max: u32) -> Bounds {
         const WHOLE: &str = "a published bound is not zero";
         Bounds {
@@ -101,13 +132,13 @@ impl Algorithm {
     #[must_use]
     pub const fn most(self) -> u64 {
         match self {
-            Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) => quota.burst.get(),
-            Algorithm::FixedWindow(quota) => quota.amount.get(),
+            Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::LeakyBucket(quota) => quota.burst.get(),
+            Algorithm::FixedWindow(quota)
+            | Algorithm::SegmentedWindow { quota, .. }
+            | Algorithm::SlidingLog(quota)
+            | Algorithm::SlidingWindow(quota) => quota.amount.get(),
             Algorithm::Permits(most) => most.get() as u64,
-            Algorithm::Aimd(bounds)
-            | Algorithm::Vegas(bounds)
-            | Algorithm::Gradient(bounds)
-            | Algorithm::EnvoyGradient(bounds) => bounds.max.get() as u64,
+            Algorithm::Adaptive(_, bounds) => bounds.max.get() as u64,
         }
     }
 }

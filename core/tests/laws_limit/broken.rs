@@ -2,13 +2,13 @@
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
+use tollgate_core::laws::Verdict;
+use tollgate_core::laws::limit::{self as laws, Case, Subject, bucket_fits, quota};
 use tollgate_core::limit::{Decision, Gcra, Limiter, Standing, Taken};
 use tollgate_core::policy::Quota;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Cost;
 
-use crate::laws::{self, Verdict};
-use crate::subject::{self, Case, Subject, bucket_fits, quota};
 use crate::years::{self, Manner};
 
 /// A token bucket written plainly, with the flaw of that number.
@@ -29,6 +29,7 @@ const TRUSTS_LATE_CLOCKS: u8 = 11;
 const SHOWS_STALE: u8 = 12;
 const NEVER_SAYS_NEVER: u8 = 13;
 const LEAKS: u8 = 14;
+const PEEKS_PAST_REFUSALS: u8 = 15;
 
 /// A unit is `period` parts; a negative `spent` is more than a full bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -110,6 +111,13 @@ impl<const FLAW: u8> Limiter for Broken<FLAW> {
         Decision::Wait { until }
     }
 
+    fn peek(&self, state: &State, now: Instant, cost: Cost) -> Decision {
+        match FLAW {
+            PEEKS_PAST_REFUSALS => Decision::Allow { at: now },
+            _ => self.take(&mut { *state }, now, cost),
+        }
+    }
+
     fn undo(&self, state: &mut State, _now: Instant, taken: Taken) {
         if FLAW != UNDOES_NOTHING {
             state.spent = (state.spent - self.worth(taken.cost)).max(0);
@@ -163,7 +171,7 @@ impl<const FLAW: u8> Subject for Broken<FLAW> {
 /// The first thing that `law` has to say about the same few thousand cases.
 fn found(law: fn(&Case) -> Verdict) -> Option<String> {
     let mut runner = TestRunner::deterministic();
-    let cases = subject::case();
+    let cases = laws::case();
     (0..3000).find_map(|_| {
         let case = cases.new_tree(&mut runner).expect("cases are never rejected").current();
         law(&case).err()
@@ -193,6 +201,7 @@ flaws! {
     a_late_clock_that_is_trusted_is_found: TRUSTS_LATE_CLOCKS breaks late_now_never_admits_more
     a_stale_standing_is_found: SHOWS_STALE breaks standing_never_mutates
     a_hopeless_wait_is_found: NEVER_SAYS_NEVER breaks never_is_never
+    a_peek_that_is_wrong_is_found: PEEKS_PAST_REFUSALS breaks peek_is_what_take_says
     a_leak_is_found: LEAKS breaks conserved_on_every_exit
 }
 

@@ -1,13 +1,17 @@
 //! Rates over a long time, and what a hundred years do.
 
+use core::num::NonZeroU32;
+
 use proptest::prelude::*;
-use tollgate_core::limit::{Bucket, Decision, FixedWindow, Gcra, Limiter, Standing, Taken, Tat, TokenBucket};
+use tollgate_core::laws::Verdict;
+use tollgate_core::laws::limit::{Segmented, Subject, YEAR, quota};
+use tollgate_core::limit::{
+    Bucket, Decision, FixedWindow, Gcra, LeakyBucket, Limiter, SegmentedWindow, SlidingLog, SlidingWindow, Standing,
+    Taken, Tat, TokenBucket,
+};
 use tollgate_core::policy::Quota;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Cost;
-
-use crate::laws::Verdict;
-use crate::subject::{Subject, YEAR, quota};
 
 /// How a client takes as much as it can.
 #[derive(Clone, Copy, Debug)]
@@ -99,18 +103,58 @@ mod token_bucket {
     }
 }
 
+mod leaky_bucket {
+    #[test]
+    fn rate_is_held() {
+        super::rate_is_held_everywhere::<super::LeakyBucket>();
+    }
+}
+
+/// A window's amount is its burst; all of it is taken at once.
+fn rate_of_windows_is_held<L: Subject>() {
+    for (amount, period) in RATES {
+        let quota = quota(amount, period, amount);
+        assert_eq!(rate_is_held::<L>(quota, amount, Manner::Greedy), Ok(()));
+    }
+}
+
 mod fixed_window {
+    #[test]
+    fn rate_is_held() {
+        super::rate_of_windows_is_held::<super::FixedWindow>();
+    }
+}
+
+mod segmented_window {
+    #[test]
+    fn rate_is_held() {
+        super::rate_of_windows_is_held::<super::Segmented<1>>();
+        super::rate_of_windows_is_held::<super::Segmented<7>>();
+    }
+}
+
+mod sliding_log {
+    #[test]
+    fn rate_is_held() {
+        super::rate_of_windows_is_held::<super::SlidingLog>();
+    }
+}
+
+/// Unit by unit, at the earliest: the estimate allows the amount in each window. Where a nanosecond brings a whole unit
+/// the last of them comes too late for its window.
+mod sliding_window {
     use super::*;
 
     #[test]
     fn rate_is_held() {
         for (amount, period) in RATES {
-            // A window's amount is its burst; all of it is taken at once.
-            let quota = quota(amount, period, amount);
-            assert_eq!(
-                super::rate_is_held::<FixedWindow>(quota, amount, Manner::Greedy),
-                Ok(())
-            );
+            let amount_of_100 = amount.min(100);
+            let period = Nanos::from_nanos(period.as_nanos() / (amount / amount_of_100));
+            if amount_of_100 < period.as_nanos() {
+                let quota = quota(amount_of_100, period, amount_of_100);
+                let verdict = super::rate_is_held::<SlidingWindow>(quota, 1, Manner::Greedy);
+                assert_eq!(verdict, Ok(()), "{quota:?}");
+            }
         }
     }
 }
@@ -135,6 +179,20 @@ fn as_on_the_first_day<L: Limiter>(limiter: &L, amount: u64, period: Nanos, burs
     assert!(limiter.take(&mut state, until, 1).is_allowed());
 }
 
+/// A hundred years on, a window holds its amount, and lets go of it within two periods.
+fn windows_as_on_the_first_day<L: Limiter>(limiter: &L, quota: Quota) {
+    let (amount, at) = (quota.amount.get(), Instant::from_nanos(100 * YEAR - 1));
+    let mut state = L::State::default();
+    assert!(limiter.take(&mut state, Instant::EPOCH, amount).is_allowed());
+    assert!(limiter.is_idle(&state, at));
+    assert_eq!(limiter.take(&mut state, at, amount), Decision::Allow { at });
+    let Decision::Wait { until } = limiter.take(&mut state, at, 1) else {
+        panic!("more than the amount");
+    };
+    assert!(until.since(at) <= quota.period + quota.period, "{quota:?}: {until:?}");
+    assert!(limiter.take(&mut state, until, 1).is_allowed());
+}
+
 #[test]
 fn no_overflow_in_100_years() {
     for (amount, period) in RATES {
@@ -142,7 +200,19 @@ fn no_overflow_in_100_years() {
             let quota = quota(amount, period, burst);
             as_on_the_first_day(&Gcra::new(quota, Nanos::ZERO), amount, period, burst);
             as_on_the_first_day(&TokenBucket::new(quota, Nanos::ZERO), amount, period, burst);
+            as_on_the_first_day(&LeakyBucket::meter(quota), amount, period, burst);
         }
+    }
+    for (amount, period) in RATES {
+        let quota = quota(amount, period, amount);
+        windows_as_on_the_first_day(&FixedWindow::new(quota), quota);
+        windows_as_on_the_first_day(&SegmentedWindow::new(quota, NonZeroU32::MIN), quota);
+        windows_as_on_the_first_day(
+            &SegmentedWindow::new(quota, NonZeroU32::new(7).expect("not zero")),
+            quota,
+        );
+        windows_as_on_the_first_day(&SlidingLog::new(quota), quota);
+        windows_as_on_the_first_day(&SlidingWindow::new(quota), quota);
     }
     // A nanosecond's worth is never lost, however far on: one unit each, for a while.
     let limiter = Gcra::new(quota(1_000_000_000, SECOND, 1), Nanos::ZERO);
@@ -208,5 +278,14 @@ proptest! {
             }
         }
         survives(&FixedWindow::new(quota), now, excess);
+        for segments in [1, 2, 256, u32::MAX] {
+            let segments = NonZeroU32::new(segments).expect("not zero");
+            survives(&SegmentedWindow::new(quota, segments), now, excess);
+        }
+        survives(&SlidingLog::new(quota), now, excess);
+        survives(&SlidingWindow::new(quota), now, excess);
+        survives(&LeakyBucket::meter(quota), now, excess);
+        let shaper = LeakyBucket::shaper(quota, Nanos::from_nanos(delay));
+        let _ = shaper.take(&mut Tat::default(), now, burst);
     }
 }

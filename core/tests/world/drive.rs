@@ -186,6 +186,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         self.check_launch(id, attempt, endpoint);
         let life = &mut self.lives[id];
         life.open.push((attempt, endpoint));
+        life.tried.push(endpoint);
         life.launched += 1;
         self.halves[endpoint.index()].out.push((id, attempt));
     }

@@ -1,10 +1,11 @@
 //! The laws of gate and lifecycle, looked at from outside after every step.
 
+use tollgate_core::gate::Snapshot;
 use tollgate_core::health::Circuit;
 use tollgate_core::id::{AttemptId, EndpointId, PoolId};
 use tollgate_core::lifecycle::{Effect, End, Input, Outcome, Phase, Refusal, Ruling, Verdict};
 use tollgate_core::memory::Memory;
-use tollgate_core::policy::BreakerKind;
+use tollgate_core::policy::{BreakerKind, LoadKind};
 use tollgate_core::time::Instant;
 
 use super::entropy::Entropy;
@@ -80,6 +81,20 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         assert!(at.can_serve(&life.needs), "launched where it cannot be served");
 
         let panics = panics(self.gate.policy(), &shown, at.pool);
+        if life.was != Phase::Queued {
+            let primary = policy.pool(at.pool).endpoints.clone().map(EndpointId).find(|id| {
+                let other = policy.endpoint(*id);
+                other.tier < at.tier
+                    && other.can_serve(&life.needs)
+                    && !life.tried.contains(id)
+                    && self.is_free(&shown, *id, panics)
+                    && !shown.endpoints[id.index()].awaited
+            });
+            assert_eq!(
+                primary, None,
+                "a_backup_waits_for_its_turn: {endpoint:?} is launched at"
+            );
+        }
         let state = &shown.endpoints[endpoint.index()];
         let half = &mut self.halves[endpoint.index()];
         half.panicked |= panics;
@@ -92,8 +107,12 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         }
         if life.was != Phase::Queued {
             assert!(state.cooling_until <= self.now, "launched while it cools");
+            // By max-fails the launch of a try sends the others away for as long again; called off, it lets in the next.
+            let tries = matches!(policy.pool(at.pool).breaker, BreakerKind::MaxFails { .. });
+            let was = self.shown.endpoints[endpoint.index()].ejected_until;
+            let is_try = tries && (was <= self.now || 0 < life.launched);
             assert!(
-                panics || state.ejected_until <= self.now,
+                panics || state.ejected_until <= self.now || is_try,
                 "launched while it is ejected"
             );
         }
@@ -197,6 +216,17 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
                 n_open <= in_flight && shown.in_flight <= most,
                 "in flight at {at}: {in_flight}, open {n_open}"
             );
+            let estimates = self.open.iter().map(|id| {
+                let life = &self.lives[*id];
+                let n_here = life.open.iter().filter(|(_, where_)| where_.index() == at).count();
+                life.lifecycle.request().estimate.or(0).total() * n_here as u64
+            });
+            let backlog = if adds_up(self.policy().pool(endpoint.pool).balance.load) {
+                estimates.sum()
+            } else {
+                0
+            };
+            assert_eq!(shown.backlog, backlog, "the backlog is what is open, at {at}");
             n_over += in_flight - n_open;
         }
         let n_granted = self.open.iter().filter(|id| self.is_granted(**id)).count();
@@ -237,20 +267,27 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
             for endpoint in policy.pool(pool).endpoints.clone().map(EndpointId) {
                 let state = &self.shown.endpoints[endpoint.index()];
                 let at = policy.endpoint(endpoint);
-                let most = at.max_in_flight.map_or(u32::MAX, std::num::NonZero::get);
-                let admits = match state.circuit {
-                    Circuit::Closed => true,
-                    Circuit::Open { until, .. } => until <= self.now,
-                    Circuit::HalfOpen { admitted, .. } => admitted < probes(&policy.pool(pool).breaker),
-                };
-                let healthy = panics || state.ejected_until <= self.now && admits;
-                let free = state.in_flight < most && healthy && state.cooling_until <= self.now;
+                let free = self.is_free(&self.shown, endpoint, panics);
                 assert!(
                     !free || !at.can_serve(&life.needs),
                     "no_wakeup_lost: {id} waits, {endpoint:?} is free: {state:?}"
                 );
             }
         }
+    }
+
+    /// Whether `endpoint` could be given an attempt; with `panics`, whatever its health.
+    fn is_free(&self, shown: &Snapshot, endpoint: EndpointId, panics: bool) -> bool {
+        let state = &shown.endpoints[endpoint.index()];
+        let at = self.policy().endpoint(endpoint);
+        let most = at.max_in_flight.map_or(u32::MAX, std::num::NonZero::get);
+        let admits = match state.circuit {
+            Circuit::Closed => true,
+            Circuit::Open { until, .. } => until <= self.now,
+            Circuit::HalfOpen { admitted, .. } => admitted < probes(&self.policy().pool(at.pool).breaker),
+        };
+        let healthy = panics || state.ejected_until <= self.now && admits;
+        state.in_flight < most && healthy && state.cooling_until <= self.now
     }
 
     /// Half-open, no more probes run or have been judged than the policy says.
@@ -345,19 +382,29 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
     }
 }
 
+fn adds_up(load: LoadKind) -> bool {
+    matches!(load, LoadKind::TokenBacklog | LoadKind::Time { in_flight: true, .. })
+}
+
 fn probes(breaker: &BreakerKind) -> u32 {
     match breaker {
-        BreakerKind::Off => 1,
+        BreakerKind::Off | BreakerKind::MaxFails { .. } => 1,
         BreakerKind::Consecutive { probes, .. } | BreakerKind::ErrorRate { probes, .. } => probes.get(),
     }
 }
 
-/// Whether so few endpoints of `pool` are healthy that health is ignored.
+/// Whether so few endpoints of every tier of `pool` are healthy that health is ignored.
 fn panics(policy: &tollgate_core::policy::Policy, shown: &tollgate_core::gate::Snapshot, pool: PoolId) -> bool {
     let pool = policy.pool(pool);
-    let states = pool.endpoints.clone().map(|at| &shown.endpoints[usize::from(at)]);
-    let healthy = states.filter(|state| state.ejected_until == Instant::EPOCH).count();
-    let (healthy, all) = (u32::try_from(healthy), u32::try_from(pool.len()));
-    let (healthy, all) = (healthy.expect("a few"), all.expect("a few"));
-    healthy < all && f64::from(healthy) < f64::from(pool.panic_below) * f64::from(all)
+    let tier = |at: u16| policy.endpoint(EndpointId(at)).tier;
+    let is_healthy = |at: u16| shown.endpoints[usize::from(at)].ejected_until == Instant::EPOCH;
+    let count = |found: usize| u32::try_from(found).expect("a few");
+    pool.endpoints.clone().all(|any| {
+        let members = || pool.endpoints.clone().filter(|at| tier(*at) == tier(any));
+        let (healthy, all) = (
+            count(members().filter(|at| is_healthy(*at)).count()),
+            count(members().count()),
+        );
+        healthy < all && f64::from(healthy) < f64::from(pool.panic_below) * f64::from(all)
+    })
 }

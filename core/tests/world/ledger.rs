@@ -34,13 +34,12 @@ pub(crate) enum Whose {
 impl Ledger {
     pub(crate) fn new(policy: &Policy) -> Ledger {
         let forgets_nothing = |algorithm: Algorithm| match algorithm {
-            Algorithm::FixedWindow(quota) => quota.period == AGE,
-            Algorithm::Permits(_)
-            | Algorithm::Aimd(_)
-            | Algorithm::Vegas(_)
-            | Algorithm::Gradient(_)
-            | Algorithm::EnvoyGradient(_) => true,
-            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) => false,
+            Algorithm::FixedWindow(quota)
+            | Algorithm::SegmentedWindow { quota, .. }
+            | Algorithm::SlidingLog(quota)
+            | Algorithm::SlidingWindow(quota) => quota.period == AGE,
+            Algorithm::Permits(_) | Algorithm::Adaptive(..) => true,
+            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) => false,
         };
         Ledger {
             lines: BTreeMap::new(),
@@ -113,9 +112,11 @@ fn estimated(policy: &Policy, limit: LimitId, request: &Request) -> Cost {
 
 fn used(policy: &Policy, limit: LimitId, usage: Usage, reserved: Cost) -> Cost {
     let limit = &policy.limits[limit.index()];
+    if let Algorithm::Permits(_) | Algorithm::Adaptive(..) = limit.algorithm {
+        return 0;
+    }
     let truth = match limit.unit {
-        Unit::Requests => 1,
-        Unit::InFlight => return 0,
+        Unit::Requests | Unit::InFlight => 1,
         Unit::InputTokens => u64::from(usage.input),
         Unit::OutputTokens => u64::from(usage.output),
         Unit::Tokens => u64::from(usage.input) + u64::from(usage.output),

@@ -134,6 +134,8 @@ struct Life {
     route: Option<RouteId>,
     needs: Needs,
     open: Vec<(AttemptId, EndpointId)>,
+    /// Where it has been.
+    tried: Vec<EndpointId>,
     launched: u8,
     wake_at: Instant,
     deadline: Instant,
@@ -290,6 +292,7 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
             route,
             needs: Needs { region, ..needs },
             open: Vec::new(),
+            tried: Vec::new(),
             launched: 0,
             wake_at: Instant::FAR,
             deadline: Instant::FAR,

@@ -5,9 +5,9 @@ use std::num::{NonZeroU32, NonZeroU64};
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
-    Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Capability, Endpoint, HeaderStages,
-    Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape, Quota,
-    Refund, RegionId, Retry, RetryBudget, Route, Slo, Store, Ties, Timeouts, Window,
+    AdaptiveKind, Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Capability, Endpoint,
+    HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape,
+    Quota, Refund, RegionId, Retry, RetryBudget, Route, Slo, SlowStart, Store, Ties, Timeouts, Until, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -63,6 +63,8 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
         model: None,
         api_key_env: Vec::new(),
         region: dice.pick(&[None, None, Some(RegionId(0)), Some(RegionId(1))]),
+        tier: dice.pick(&[0, 0, 0, 1, 7]),
+        weight: nonzero(dice.pick(&[1, 1, 1, 2, 5, 1_000])),
         max_in_flight: dice.chance(tilt.scarce).then(|| nonzero(1 + dice.small(3))),
         price: None,
         can,
@@ -72,15 +74,20 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
 
 fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -> Pool {
     let choices = nonzero(1 + dice.small(3));
+    let max_fails = dice.small(3);
     let balance = Balance {
         kind: dice.pick(&[
             BalanceKind::RoundRobin,
+            BalanceKind::WeightedRoundRobin { max_fails },
             BalanceKind::Random,
-            BalanceKind::LeastInFlight,
+            BalanceKind::WeightedRandom,
+            BalanceKind::Least,
             BalanceKind::P2c { choices },
+            BalanceKind::WeightedP2c { choices },
         ]),
-        load: dice.pick(&[LoadKind::InFlight, LoadKind::PeakEwma { decay: SECOND }]),
+        load: load(dice),
         ties: dice.pick(&[Ties::Random, Ties::First]),
+        staleness: dice.pick(&[Nanos::ZERO, Nanos::ZERO, MILLI, SECOND]),
     };
     let probe = dice.chance(30).then(|| Probe {
         path: String::from("/health"),
@@ -93,6 +100,11 @@ fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -
         name: String::from("pool"),
         endpoints,
         balance,
+        slow_start: dice.chance(30).then(|| SlowStart {
+            window: dice.pick(&[MILLI, SECOND]),
+            aggression: dice.pick(&[0.5, 1.0, 2.0]),
+            min_share: dice.pick(&[0.1, 1.0]),
+        }),
         breaker: breaker(dice, tilt),
         panic_below: dice.pick(&[0.0, 0.5, 0.5, 1.0]),
         probe,
@@ -103,12 +115,34 @@ fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -
     }
 }
 
+fn load(dice: &mut impl Entropy) -> LoadKind {
+    let until = dice.pick(&[Until::FirstToken, Until::LastToken]);
+    let in_flight = dice.chance(50);
+    dice.pick(&[
+        LoadKind::InFlight,
+        LoadKind::InFlightPerWeight,
+        LoadKind::ExpectedDelay,
+        LoadKind::TokenBacklog,
+        LoadKind::PeakEwma { decay: SECOND },
+        LoadKind::Latency,
+        LoadKind::Time { until, in_flight },
+        LoadKind::Time { until, in_flight },
+        LoadKind::Score { rtt: 0.6, load: 0.4 },
+    ])
+}
+
 fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {
     if !dice.chance(tilt.breakers) {
         return BreakerKind::Off;
     }
     let open = dice.pick(&[Nanos::ZERO, MILLI * 50, MILLI * 500, SECOND * 3]);
     let probes = nonzero(1 + dice.small(3));
+    if dice.chance(20) {
+        return BreakerKind::MaxFails {
+            max_fails: nonzero(1 + dice.small(3)),
+            fail_timeout: open,
+        };
+    }
     if dice.chance(50) {
         return BreakerKind::Consecutive {
             failures: nonzero(1 + dice.small(3)),
@@ -137,30 +171,49 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         ..quota
     };
     let most = nonzero(1 + dice.small(8));
+    let segments = nonzero(1 + dice.small(4));
     let bounds = Bounds {
         initial: most,
         min: nonzero(1),
         max: nonzero(8 + dice.small(8)),
     };
+    let kind = dice.pick(&[
+        AdaptiveKind::Aimd,
+        AdaptiveKind::Vegas,
+        AdaptiveKind::Gradient,
+        AdaptiveKind::EnvoyGradient,
+    ]);
     let algorithm = dice.pick(&[
         Algorithm::Gcra(quota),
         Algorithm::TokenBucket(quota),
+        Algorithm::LeakyBucket(quota),
         Algorithm::FixedWindow(quota),
+        Algorithm::SegmentedWindow { quota, segments },
+        Algorithm::SlidingLog(quota),
+        Algorithm::SlidingWindow(quota),
         Algorithm::FixedWindow(ledger),
-        Algorithm::FixedWindow(ledger),
+        Algorithm::SegmentedWindow {
+            quota: ledger,
+            segments,
+        },
+        Algorithm::SlidingLog(ledger),
+        Algorithm::SlidingWindow(ledger),
         Algorithm::Permits(most),
-        Algorithm::Aimd(bounds),
-        Algorithm::Vegas(bounds),
-        Algorithm::Gradient(bounds),
-        Algorithm::EnvoyGradient(bounds),
+        Algorithm::Permits(nonzero(most.get() * 300)),
+        Algorithm::Adaptive(kind, bounds),
+        Algorithm::Adaptive(kind, bounds),
     ]);
     let unit = match algorithm {
-        Algorithm::Permits(_)
-        | Algorithm::Aimd(_)
-        | Algorithm::Vegas(_)
-        | Algorithm::Gradient(_)
-        | Algorithm::EnvoyGradient(_) => Unit::InFlight,
-        Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::FixedWindow(_) => {
+        Algorithm::Permits(permits) if permits == most => Unit::InFlight,
+        Algorithm::Adaptive(..) => Unit::InFlight,
+        Algorithm::Permits(_) => dice.pick(&[Unit::Tokens, Unit::InputTokens, Unit::OutputTokens]),
+        Algorithm::Gcra(_)
+        | Algorithm::TokenBucket(_)
+        | Algorithm::LeakyBucket(_)
+        | Algorithm::FixedWindow(_)
+        | Algorithm::SegmentedWindow { .. }
+        | Algorithm::SlidingLog(_)
+        | Algorithm::SlidingWindow(_) => {
             dice.pick(&[Unit::Requests, Unit::Tokens, Unit::InputTokens, Unit::OutputTokens])
         }
     };
@@ -173,14 +226,21 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         on_wait: dice.pick(&[OnWait::Refuse, OnWait::Delay { most: MILLI * 300 }]),
         refund: dice.pick(&[Refund::Full, Refund::None]),
         max_keys: match algorithm {
-            Algorithm::FixedWindow(quota) if quota.period != AGE => nonzero(1 + dice.small(2)),
-            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) => nonzero(1 + dice.small(2)),
+            Algorithm::FixedWindow(quota)
+            | Algorithm::SegmentedWindow { quota, .. }
+            | Algorithm::SlidingLog(quota)
+            | Algorithm::SlidingWindow(quota)
+                if quota.period != AGE =>
+            {
+                nonzero(1 + dice.small(2))
+            }
+            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) => nonzero(1 + dice.small(2)),
             Algorithm::FixedWindow(_)
+            | Algorithm::SegmentedWindow { .. }
+            | Algorithm::SlidingLog(_)
+            | Algorithm::SlidingWindow(_)
             | Algorithm::Permits(_)
-            | Algorithm::Aimd(_)
-            | Algorithm::Vegas(_)
-            | Algorithm::Gradient(_)
-            | Algorithm::EnvoyGradient(_) => nonzero(100),
+            | Algorithm::Adaptive(..) => nonzero(100),
         },
         store: match dice.below(4) {
             0 => Store::Strict {

@@ -124,20 +124,19 @@ fn put_draft(headers: &mut HeaderMap, stands: &[Stand<'_>]) {
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The length in which a limit that was emptied is full again.
+/// The length in which a limit grants what it holds.
 fn window(algorithm: Algorithm) -> Option<Nanos> {
     match algorithm {
-        Algorithm::FixedWindow(quota) => Some(quota.period),
-        Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) => {
+        Algorithm::FixedWindow(quota)
+        | Algorithm::SegmentedWindow { quota, .. }
+        | Algorithm::SlidingLog(quota)
+        | Algorithm::SlidingWindow(quota) => Some(quota.period),
+        Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::LeakyBucket(quota) => {
             let nanos = u128::from(quota.period.as_nanos()) * u128::from(quota.burst.get());
             let nanos = nanos.div_ceil(u128::from(quota.amount.get()));
             Some(Nanos::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
         }
-        Algorithm::Permits(_)
-        | Algorithm::Aimd(_)
-        | Algorithm::Vegas(_)
-        | Algorithm::Gradient(_)
-        | Algorithm::EnvoyGradient(_) => None,
+        Algorithm::Permits(_) | Algorithm::Adaptive(..) => None,
     }
 }
 

@@ -71,16 +71,17 @@ fn limited(limit: &Limit, overflow: bool, when: &str) -> String {
     let name = &limit.name;
     let units = units(limit.unit);
     let grants = match limit.algorithm {
-        Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) => format!(
+        Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::LeakyBucket(quota) => format!(
             "{} {units} per {}, at most {} at once",
             quota.amount, quota.period, quota.burst
         ),
-        Algorithm::FixedWindow(quota) => format!("{} {units} per {}", quota.amount, quota.period),
-        Algorithm::Permits(most) => format!("{most} {units}"),
-        Algorithm::Aimd(bounds)
-        | Algorithm::Vegas(bounds)
-        | Algorithm::Gradient(bounds)
-        | Algorithm::EnvoyGradient(bounds) => format!(
+        Algorithm::FixedWindow(quota)
+        | Algorithm::SegmentedWindow { quota, .. }
+        | Algorithm::SlidingLog(quota)
+        | Algorithm::SlidingWindow(quota) => format!("{} {units} per {}", quota.amount, quota.period),
+        Algorithm::Permits(most) if limit.unit == Unit::InFlight => format!("{most} {units}"),
+        Algorithm::Permits(most) => format!("{most} {units} in flight"),
+        Algorithm::Adaptive(_, bounds) => format!(
             "as many {units} as are answered without delay, {} to {}",
             bounds.min, bounds.max
         ),

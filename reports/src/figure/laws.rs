@@ -6,9 +6,11 @@ use hdrhistogram::Histogram;
 
 use super::scene::{Mark, Scene};
 use super::{Figure, all};
+use crate::lineup::{Column, Lineup, Panels, Row, Table, Unit};
 use crate::result::{
     Cause, EndpointSeriesRow, FaultWindow, Latency, Metric, NamedHistogram, ResultSet, SeriesRow, StrategySummary,
 };
+use crate::table::Better;
 
 #[path = "../../tests/sample/mod.rs"]
 mod sample;
@@ -152,6 +154,91 @@ fn each(mut look: impl FnMut(&str, &Scene)) {
     for (set_name, set) in sets() {
         for figure in all(&set) {
             look(&format!("{} of {set_name}", figure.name), &figure.scene);
+        }
+    }
+    for (name, lineup) in lineups() {
+        for figure in lineup.figures() {
+            look(&format!("{} of {name}", figure.name), &figure.scene);
+        }
+    }
+}
+
+/// Lineups of every kind, with a word on each.
+fn lineups() -> Vec<(String, Lineup)> {
+    let of = |rows: usize, columns: usize, value: fn(usize, usize) -> Option<f64>| {
+        let units = [Unit::Number, Unit::Seconds, Unit::Share];
+        let column = |at: usize| {
+            Column::new(
+                "key",
+                "a figure",
+                "what it is, in words",
+                units[at % 3],
+                Some(Better::Lower),
+            )
+        };
+        let row = |at: usize| Row {
+            name: format!("an algorithm whose name is long enough {at}"),
+            values: (0..columns).map(|column| value(at, column)).collect(),
+        };
+        let points = |at: usize| {
+            (0..50_u32)
+                .map(|x| (f64::from(x), value(at, 0).unwrap_or(0.0)))
+                .collect()
+        };
+        let table = Table {
+            key: "table".into(),
+            title: "A table".into(),
+            meaning: "What is in it".into(),
+            columns: (0..columns).map(column).collect(),
+            rows: (0..rows).map(row).collect(),
+        };
+        let panels = Panels {
+            key: "panels".into(),
+            title: "Over time".into(),
+            value: "units".into(),
+            level: Some((10.0, "the quota".into())),
+            windows: vec![(10.0, 20.0, "a fault".into())],
+            lines: (0..rows).map(|at| (format!("an algorithm {at}"), points(at))).collect(),
+            ..Panels::default()
+        };
+        Lineup {
+            tables: vec![table],
+            panels: vec![panels],
+            ..Lineup::default()
+        }
+    };
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let plausible = |row: usize, column: usize| Some((row * 7 + column) as f64 * 0.013);
+    vec![
+        ("plausible".into(), of(12, 9, plausible)),
+        ("one".into(), of(1, 1, |_, _| Some(3.0))),
+        ("nothing".into(), of(0, 0, |_, _| None)),
+        (
+            "undefined".into(),
+            of(3, 4, |_, column| {
+                [None, Some(f64::NAN), Some(f64::INFINITY), Some(0.0)][column]
+            }),
+        ),
+        (
+            "huge and tiny".into(),
+            of(4, 3, |row, _| Some([1e15, 1e-9, 0.0, 5.0][row])),
+        ),
+        ("empty".into(), Lineup::default()),
+    ]
+}
+
+#[test]
+fn every_lineup_draws_and_is_written() {
+    for (name, lineup) in lineups() {
+        assert_eq!(
+            lineup.files().expect("it draws"),
+            lineup.files().expect("it draws"),
+            "{name}"
+        );
+        let read: serde_json::Value = serde_json::from_str(&lineup.to_json()).expect("JSON");
+        assert!(read["contenders"].is_array(), "{name}");
+        for line in lineup.text(80).lines() {
+            assert!(line.chars().count() <= 80, "{name}: {line}");
         }
     }
 }

@@ -12,12 +12,14 @@
 //! # Ok::<(), tollgate_reports::result::WriteError>(())
 //! ```
 
+mod bars;
 mod endpoints;
 mod font;
 mod latency;
 #[cfg(test)]
 mod laws;
 mod panel;
+mod panels;
 mod recovery;
 mod refusals;
 mod render;
@@ -26,19 +28,22 @@ mod scene;
 mod style;
 mod timeline;
 
+use std::borrow::Cow;
+
 use scene::Scene;
 
+use crate::lineup::{Panels, Table};
 use crate::result::{File, Metric, ResultSet, WriteError};
 
 /// One figure, laid out and ready to be drawn.
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// The stem of its file names, such as `latency-e2e`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it shows, in a few words.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// What to look for in it, in one or two sentences.
-    pub caption: &'static str,
+    pub caption: Cow<'static, str>,
     scene: Scene,
 }
 
@@ -49,7 +54,7 @@ impl Figure {
     ///
     /// When the drawing library fails, which would be a bug.
     pub fn svg(&self) -> Result<String, WriteError> {
-        render::svg(&self.scene, self.title).map_err(|cause| self.error("svg", cause))
+        render::svg(&self.scene, &self.title).map_err(|cause| self.error("svg", cause))
     }
 
     /// The figure as the bytes of a PNG file, at twice its nominal size for dense screens and print.
@@ -82,57 +87,87 @@ pub fn all(set: &ResultSet) -> Vec<Figure> {
     let mut figures = Vec::new();
     let title = "What each fault cost, and how long recovery took";
     figures.extend(recovery::draw(set, title).map(|scene| Figure {
-        name: "recovery",
-        title,
-        caption: "Short bars are good on both sides. A hatched bar never came back within the run.",
+        name: Cow::Borrowed("recovery"),
+        title: Cow::Borrowed(title),
+        caption: Cow::Borrowed("Short bars are good on both sides. A hatched bar never came back within the run."),
         scene,
     }));
 
     let title = "Over time: what was lost, and how slow the rest was";
     figures.push(Figure {
-        name: "timeline",
-        title,
-        caption: "Look at how high the area rises when a fault begins, how soon it falls, and whether anything is left \
+        name: Cow::Borrowed("timeline"),
+        title: Cow::Borrowed(title),
+        caption: Cow::Borrowed(
+            "Look at how high the area rises when a fault begins, how soon it falls, and whether anything is left \
                   after the fault has ended: that is the policy, not the outage.",
+        ),
         scene: timeline::draw(set, title),
     });
 
     let title = "E2E by percentile: from request to last token";
     figures.push(Figure {
-        name: "latency-e2e",
-        title,
-        caption: "Lower is better. Each step to the right is a rarer, slower request; a curve that turns up early has \
+        name: Cow::Borrowed("latency-e2e"),
+        title: Cow::Borrowed(title),
+        caption: Cow::Borrowed(
+            "Lower is better. Each step to the right is a rarer, slower request; a curve that turns up early has \
                   a tail that many people meet.",
+        ),
         scene: latency::draw(set, Metric::E2e, title),
     });
 
     let title = "TTFT by percentile: from request to first token";
     figures.push(Figure {
-        name: "latency-ttft",
-        title,
-        caption: "Lower is better. Queueing, retries and fallback all happen before the first token, so what a policy \
+        name: Cow::Borrowed("latency-ttft"),
+        title: Cow::Borrowed(title),
+        caption: Cow::Borrowed(
+            "Lower is better. Queueing, retries and fallback all happen before the first token, so what a policy \
                   costs in waiting shows here first.",
+        ),
         scene: latency::draw(set, Metric::Ttft, title),
     });
 
     let title = "Requests that got no answer, by cause";
     figures.push(Figure {
-        name: "refusals",
-        title,
-        caption: "Short bars are good. Failures are an endpoint's error passed on; everything else is a decision of \
+        name: Cow::Borrowed("refusals"),
+        title: Cow::Borrowed(title),
+        caption: Cow::Borrowed(
+            "Short bars are good. Failures are an endpoint's error passed on; everything else is a decision of \
                   the policy.",
+        ),
         scene: refusals::draw(set, title),
     });
 
     let title = "Endpoints: share of attempts and health";
     figures.push(Figure {
-        name: "endpoints",
-        title,
-        caption: "During a fault the failing endpoint should shrink to probes and its strip turn black; after it, both \
+        name: Cow::Borrowed("endpoints"),
+        title: Cow::Borrowed(title),
+        caption: Cow::Borrowed(
+            "During a fault the failing endpoint should shrink to probes and its strip turn black; after it, both \
                   should come back without swinging.",
+        ),
         scene: endpoints::draw(set, title),
     });
     figures
+}
+
+/// The figures of a table as bars.
+pub(crate) fn bars(table: &Table) -> Figure {
+    Figure {
+        name: Cow::Owned(format!("lineup-{}", table.key)),
+        title: Cow::Owned(table.title.clone()),
+        caption: Cow::Owned(table.meaning.clone()),
+        scene: bars::draw(table),
+    }
+}
+
+/// A small picture over time of each algorithm.
+pub(crate) fn panels(panels: &Panels) -> Figure {
+    Figure {
+        name: Cow::Owned(format!("lineup-{}", panels.key)),
+        title: Cow::Owned(panels.title.clone()),
+        caption: Cow::Owned(panels.caption.clone()),
+        scene: panels::draw(panels),
+    }
 }
 
 /// Every figure of [`all`] as SVG and PNG files.

@@ -43,16 +43,7 @@ pub(crate) fn with_figures(set: &ResultSet, figures: &[Figure]) -> Result<String
         &summary.scenario
     };
 
-    let mut page = String::new();
-    let _ = write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n",
-        escape(title),
-        include_str!("style.css")
-    );
+    let mut page = head(title);
     let kind = match summary.mode {
         Mode::Simulated => "simulated in virtual time",
         Mode::Measured => "measured in real time",
@@ -87,12 +78,24 @@ pub(crate) fn with_figures(set: &ResultSet, figures: &[Figure]) -> Result<String
             "<figure id=\"{}\">\n<div class=\"wide\" tabindex=\"0\">\n{}</div>\n<figcaption>{}</figcaption>\n</figure>",
             figure.name,
             figure.svg()?,
-            escape(figure.caption)
+            escape(&figure.caption)
         );
     }
     conditions(&mut page, set);
     page.push_str("</main>\n</body>\n</html>\n");
     Ok(page)
+}
+
+/// The beginning of every page, as far as its content.
+pub(crate) fn head(title: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n",
+        escape(title),
+        include_str!("style.css")
+    )
 }
 
 /// The table that names the winner of every figure: one row a figure, one column a strategy.

@@ -69,6 +69,23 @@ pub fn is_ours(name: &str) -> bool {
     }
 }
 
+/// What belongs together in a directory: files of certain names, and one by which they are known.
+pub(crate) struct Shape {
+    /// The file by which a directory is known to hold such files.
+    pub(crate) mark: &'static str,
+    /// Whether a file of that name belongs to them.
+    pub(crate) has: fn(&str) -> bool,
+    /// Whether the content of the mark, which is JSON, is one.
+    pub(crate) is_mark: fn(&serde_json::Value) -> bool,
+}
+
+/// The files of a result set.
+const RESULT_SET: Shape = Shape {
+    mark: "summary.json",
+    has: is_ours,
+    is_mark: |value| value.get("tollgate").is_some() && value.get("strategies").is_some(),
+};
+
 /// Which files of a directory stay as they are, beside those that are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -87,11 +104,20 @@ pub enum Keep {
 ///
 /// When `dir` cannot be written, or when it holds no result set and yet a file of one of these names.
 pub fn store(dir: &Path, files: &[File], keep: Keep) -> Result<Vec<PathBuf>, WriteError> {
+    store_kept(&RESULT_SET, dir, files, keep)
+}
+
+/// As [`store`], for files of another shape.
+pub(crate) fn store_as(shape: &Shape, dir: &Path, files: &[File]) -> Result<Vec<PathBuf>, WriteError> {
+    store_kept(shape, dir, files, Keep::Foreign)
+}
+
+fn store_kept(shape: &Shape, dir: &Path, files: &[File], keep: Keep) -> Result<Vec<PathBuf>, WriteError> {
     let mut paths: Vec<PathBuf> = files.iter().map(|file| dir.join(&file.name)).collect();
     paths.sort();
 
     match fs::metadata(dir) {
-        Ok(found) if found.is_dir() => replace(dir, files, keep)?,
+        Ok(found) if found.is_dir() => replace(shape, dir, files, keep)?,
         Ok(_) => {
             let source = io::Error::from(io::ErrorKind::NotADirectory);
             return Err(WriteError::Io {
@@ -118,15 +144,55 @@ pub fn store(dir: &Path, files: &[File], keep: Keep) -> Result<Vec<PathBuf>, Wri
 ///
 /// When `dir` holds no result set and yet a file of one of its names, or cannot be read.
 pub fn check_free(dir: &Path) -> Result<(), WriteError> {
-    if !dir.is_dir() {
-        return Ok(());
-    }
-    let old = ours_in(dir)?;
-    match old.first() {
-        Some(name) if !old.iter().any(|name| name == "summary.json") => {
-            Err(WriteError::Foreign { path: dir.join(name) })
+    RESULT_SET.check_free(dir)
+}
+
+impl Shape {
+    /// Whether files of this shape can go into `dir` as far as what is there already goes.
+    pub(crate) fn check_free(&self, dir: &Path) -> Result<(), WriteError> {
+        if !dir.is_dir() {
+            return Ok(());
         }
-        Some(_) | None => Ok(()),
+        let old = self.files_in(dir)?;
+        match old.first() {
+            Some(name) if !self.is_known_by(&old) => Err(WriteError::Foreign { path: dir.join(name) }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn is_known_by(&self, names: &[String]) -> bool {
+        names.iter().any(|name| name == self.mark)
+    }
+
+    /// The names of the files of this shape in `dir`, sorted. A mark of somebody else does not count as one.
+    fn files_in(&self, dir: &Path) -> Result<Vec<String>, WriteError> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir).map_err(at("read", dir))? {
+            let entry = entry.map_err(at("read", dir))?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            if (self.has)(&name) {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    return Err(WriteError::Foreign { path: entry.path() });
+                }
+                names.push(name);
+            }
+        }
+        names.sort();
+
+        let mark = dir.join(self.mark);
+        if self.is_known_by(&names) && !self.is_marked(&mark) {
+            return Err(WriteError::Foreign { path: mark });
+        }
+        Ok(names)
+    }
+
+    fn is_marked(&self, path: &Path) -> bool {
+        let Ok(text) = fs::read_to_string(path) else {
+            return false;
+        };
+        serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|value| (self.is_mark)(&value))
     }
 }
 
@@ -145,11 +211,11 @@ fn create(dir: &Path, files: &[File]) -> Result<(), WriteError> {
 }
 
 /// Replaces the files of a result set in a directory that exists.
-fn replace(dir: &Path, files: &[File], keep: Keep) -> Result<(), WriteError> {
-    let mut old = ours_in(dir)?;
-    let is_result_set = old.iter().any(|name| name == "summary.json");
+fn replace(shape: &Shape, dir: &Path, files: &[File], keep: Keep) -> Result<(), WriteError> {
+    let mut old = shape.files_in(dir)?;
+    let is_known = shape.is_known_by(&old);
     let in_the_way = old.iter().find(|name| files.iter().any(|file| file.name == **name));
-    if let (false, Some(name)) = (is_result_set, in_the_way) {
+    if let (false, Some(name)) = (is_known, in_the_way) {
         return Err(WriteError::Foreign { path: dir.join(name) });
     }
 
@@ -182,38 +248,6 @@ fn replace(dir: &Path, files: &[File], keep: Keep) -> Result<(), WriteError> {
         }
     }
     Ok(())
-}
-
-/// The names of the result files in `dir`, sorted. A `summary.json` of somebody else does not count as one.
-fn ours_in(dir: &Path) -> Result<Vec<String>, WriteError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).map_err(at("read", dir))? {
-        let entry = entry.map_err(at("read", dir))?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        if is_ours(&name) {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                return Err(WriteError::Foreign { path: entry.path() });
-            }
-            names.push(name);
-        }
-    }
-    names.sort();
-
-    let summary = dir.join("summary.json");
-    if names.iter().any(|name| name == "summary.json") && !is_summary(&summary) {
-        return Err(WriteError::Foreign { path: summary });
-    }
-    Ok(names)
-}
-
-fn is_summary(path: &Path) -> bool {
-    let Ok(text) = fs::read_to_string(path) else {
-        return false;
-    };
-    serde_json::from_str::<serde_json::Value>(&text)
-        .is_ok_and(|value| value.get("tollgate").is_some() && value.get("strategies").is_some())
 }
 
 /// A directory that is removed again unless it was renamed away.

@@ -96,17 +96,17 @@ const HELD_BACK: [&str; 2] = [
     "no star with a clearly lower attainment",
 ];
 
-fn end_line(text: &mut String) {
+pub(crate) fn end_line(text: &mut String) {
     text.truncate(text.trim_end_matches(' ').len());
     text.push('\n');
 }
 
 /// How many columns a text takes; counts characters, which is right for Latin text.
-fn columns_of(text: &str) -> usize {
+pub(crate) fn columns_of(text: &str) -> usize {
     text.chars().count()
 }
 
-fn shortened(name: &str, room: usize) -> String {
+pub(crate) fn shortened(name: &str, room: usize) -> String {
     let name: String = name.chars().filter(|c| !c.is_control()).collect();
     if columns_of(&name) <= room {
         return name;
@@ -117,10 +117,10 @@ fn shortened(name: &str, room: usize) -> String {
     short
 }
 
-fn padded(text: &str, width: usize) -> String {
+pub(crate) fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(columns_of(text))))
 }
 
-fn right(text: &str, width: usize) -> String {
+pub(crate) fn right(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(width.saturating_sub(columns_of(text))))
 }

@@ -8,7 +8,7 @@
 //! | Reference cases that are not here | wait for |
 //! |---|---|
 //! | `decode-*` | backends that batch |
-//! | `slidelog-*`, `slidecounter-*`, `golden-slide*` | those limiters |
+//! | `slidecounter-0-err-*` | nothing: a law of core, since an estimate is not seen from outside |
 //! | `ring-*`, `boundedload-*`, `swrr-*`, `golden-hcl`, `golden-c3`, `xhet-0`, `xhet-4`, `xhet-6` | those balancers |
 //! | `aimd-avg-*`, `golden-gradient2`, `golden-vegas`, `golden-aimd`, `sre-throttle-*` | adaptive limits |
 //! | `golden-codel`, `xvtc-bound` | those queues |

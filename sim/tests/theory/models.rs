@@ -47,8 +47,11 @@ pub(crate) fn setups(case: &Case) -> Vec<(&'static str, Setup)> {
             ("gcra", poisson_limit(case, &rate_limit("gcra", case))),
             ("bucket", poisson_limit(case, &rate_limit("token-bucket", case))),
         ],
-        _ if family("dev-fixedwin-burst") => gateway(window_burst(case)),
-        _ if family("dev-fixedwin") => gateway(poisson_limit(case, &window_limit(case))),
+        _ if family("dev-fixedwin-burst") => gateway(window_burst(case, "fixed-window")),
+        _ if family("dev-fixedwin") => gateway(poisson_limit(case, &window_limit("fixed-window", case))),
+        _ if family("dev-slidelog") => gateway(poisson_limit(case, &window_limit("sliding-log", case))),
+        _ if family("dev-slidecounter-0-worst") => gateway(window_burst(case, "sliding-window")),
+        _ if family("dev-slidecounter") => gateway(poisson_limit(case, &window_limit("sliding-window", case))),
         _ if family("dev-bucket") => vec![
             ("gcra", saturated(case, &rate_limit("gcra", case))),
             ("bucket", saturated(case, &rate_limit("token-bucket", case))),
@@ -57,7 +60,9 @@ pub(crate) fn setups(case: &Case) -> Vec<(&'static str, Setup)> {
             ("gcra", listed(case, &rate_limit("gcra", case))),
             ("bucket", listed(case, &rate_limit("token-bucket", case))),
         ],
-        _ if family("dev-golden-fixed") => gateway(listed(case, &window_limit(case))),
+        _ if family("dev-golden-fixed") => gateway(listed(case, &window_limit("fixed-window", case))),
+        _ if family("dev-golden-slidelog") => gateway(listed(case, &window_limit("sliding-log", case))),
+        _ if family("dev-golden-slidecounter") => gateway(listed(case, &window_limit("sliding-window", case))),
         _ if family("dev-golden-cb") => gateway(storms::listed_calls(case)),
         _ if family("dev-quota") => gateway(quota(case)),
         _ if family("dev-mmpp") || family("dev-gamma") => gateway(arrivals(case)),
@@ -280,9 +285,9 @@ fn rate_limit(algorithm: &str, case: &Case) -> String {
     )
 }
 
-fn window_limit(case: &Case) -> String {
+fn window_limit(algorithm: &str, case: &Case) -> String {
     format!(
-        "[[limit]]\nname = \"window\"\nalgorithm = \"fixed-window\"\nper = []\nquota = {{ amount = {}, period = \"{}\" }}\n",
+        "[[limit]]\nname = \"window\"\nalgorithm = \"{algorithm}\"\nper = []\nquota = {{ amount = {}, period = \"{}\" }}\n",
         case.count("limit"),
         secs(case.number("window"))
     )
@@ -313,14 +318,14 @@ fn saturated(case: &Case, limit: &str) -> Setup {
     setup
 }
 
-/// The worst that a fixed window lets through: all of one just before its end, all of the next just after.
-fn window_burst(case: &Case) -> Setup {
+/// The worst that a window lets through: all of one just before its end, and of the next what it lets.
+fn window_burst(case: &Case, algorithm: &str) -> Setup {
     let window = case.number("window");
     let start = secs(window * 0.9);
     let arrivals =
         format!("{{ process = \"schedule\", steps = [[\"0s\", 0.0], [\"{start}\", 1000.0]], noise = \"none\" }}");
     let world = World::new(arrivals, at_once());
-    let mut setup = Setup::new(&world, limited(&window_limit(case)), 1_000.0, ENDLESS);
+    let mut setup = Setup::new(&world, limited(&window_limit(algorithm, case)), 1_000.0, ENDLESS);
     (setup.duration, setup.warmup) = (Some(window * 1.899), 0.0);
     setup
 }

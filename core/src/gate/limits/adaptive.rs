@@ -1,11 +1,12 @@
 //! The limits that adapt: kept apart from those that do not, which are asked more often and need less.
 
+use core::num::NonZeroU32;
+
 use crate::dice::Rng;
 use crate::id::KeyHash;
 use crate::limit::{Adaptive, Aimd, EnvoyGradient, Gradient2, Limiter, Sample, Vegas, Windowed};
 use crate::memory::{Keyed, Memory, Place, Slot};
-use crate::policy::{Algorithm, Bounds};
-use core::num::NonZeroU32;
+use crate::policy::{AdaptiveKind, Bounds};
 
 /// An adaptive limit with the table of its states.
 pub(super) struct AdaptiveLimit<M: Memory> {
@@ -39,31 +40,25 @@ macro_rules! with_adaptive_law {
 pub(super) use with_adaptive_law;
 
 impl<M: Memory> AdaptiveLimit<M> {
-    /// The law of `algorithm`; none if that does not adapt.
-    pub(super) fn new(algorithm: Algorithm, keys: NonZeroU32) -> Option<AdaptiveLimit<M>> {
-        let (law, bounds): (_, Bounds) = match algorithm {
-            Algorithm::Aimd(bounds) => {
-                let law = Adaptive::new(Aimd::new(bounds));
-                (AdaptiveLaw::Aimd(law, Keyed::new(keys)), bounds)
+    /// The law of `kind`, for so many keys.
+    pub(super) fn new(kind: AdaptiveKind, bounds: Bounds, keys: NonZeroU32) -> AdaptiveLimit<M> {
+        let law = match kind {
+            AdaptiveKind::Aimd => AdaptiveLaw::Aimd(Adaptive::new(Aimd::new(bounds)), Keyed::new(keys)),
+            AdaptiveKind::Vegas => {
+                let law = Windowed::new(Vegas::new(bounds));
+                AdaptiveLaw::Vegas(Adaptive::new(law), Keyed::new(keys))
             }
-            Algorithm::Vegas(bounds) => {
-                let law = Adaptive::new(Windowed::new(Vegas::new(bounds)));
-                (AdaptiveLaw::Vegas(law, Keyed::new(keys)), bounds)
+            AdaptiveKind::Gradient => {
+                let law = Windowed::new(Gradient2::new(bounds));
+                AdaptiveLaw::Gradient(Adaptive::new(law), Keyed::new(keys))
             }
-            Algorithm::Gradient(bounds) => {
-                let law = Adaptive::new(Windowed::new(Gradient2::new(bounds)));
-                (AdaptiveLaw::Gradient(law, Keyed::new(keys)), bounds)
-            }
-            Algorithm::EnvoyGradient(bounds) => {
-                let law = Adaptive::new(EnvoyGradient::new(bounds));
-                (AdaptiveLaw::EnvoyGradient(law, Keyed::new(keys)), bounds)
-            }
-            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::FixedWindow(_) | Algorithm::Permits(_) => {
-                return None;
+            AdaptiveKind::EnvoyGradient => {
+                let law = EnvoyGradient::new(bounds);
+                AdaptiveLaw::EnvoyGradient(Adaptive::new(law), Keyed::new(keys))
             }
         };
         let latest = Slot::new(u64::from(bounds.initial.get()));
-        Some(AdaptiveLimit { law, latest })
+        AdaptiveLimit { law, latest }
     }
 
     /// A request of `key` has fared so.

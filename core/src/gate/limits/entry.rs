@@ -6,7 +6,10 @@ use super::Reach;
 use super::adaptive::{AdaptiveLaw, AdaptiveLimit, with_adaptive_law};
 use crate::dice::Rng;
 use crate::id::KeyHash;
-use crate::limit::{Decision, FixedWindow, Gcra, Limiter, Permits, Sample, Standing, Taken, TokenBucket};
+use crate::limit::{
+    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Permits, Sample, SegmentedWindow, SlidingLog, SlidingWindow,
+    Standing, Taken, TokenBucket,
+};
 use crate::memory::{Keyed, Memory, Place, Slot};
 use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
 use crate::time::{Instant, Nanos};
@@ -29,7 +32,11 @@ pub(super) struct Entry<M: Memory> {
 enum Law<M: Memory> {
     Gcra(Gcra, M::Table<<Gcra as Limiter>::State>),
     TokenBucket(TokenBucket, M::Table<<TokenBucket as Limiter>::State>),
+    LeakyBucket(LeakyBucket, M::Table<<LeakyBucket as Limiter>::State>),
     FixedWindow(FixedWindow, M::Table<<FixedWindow as Limiter>::State>),
+    SegmentedWindow(SegmentedWindow, M::Table<<SegmentedWindow as Limiter>::State>),
+    SlidingLog(SlidingLog, M::Table<<SlidingLog as Limiter>::State>),
+    SlidingWindow(SlidingWindow, M::Table<<SlidingWindow as Limiter>::State>),
     Permits(Permits, M::Table<<Permits as Limiter>::State>),
     Adaptive(Box<AdaptiveLimit<M>>),
 }
@@ -40,7 +47,11 @@ macro_rules! with_law {
         match $law {
             Law::Gcra($limiter, $table) => $body,
             Law::TokenBucket($limiter, $table) => $body,
+            Law::LeakyBucket($limiter, $table) => $body,
             Law::FixedWindow($limiter, $table) => $body,
+            Law::SegmentedWindow($limiter, $table) => $body,
+            Law::SlidingLog($limiter, $table) => $body,
+            Law::SlidingWindow($limiter, $table) => $body,
             Law::Permits($limiter, $table) => $body,
             Law::Adaptive(adaptive) => with_adaptive_law!(&adaptive.law, $limiter, $table => $body),
         }
@@ -57,12 +68,21 @@ impl<M: Memory> Entry<M> {
         let law = match limit.algorithm {
             Algorithm::Gcra(quota) => Law::Gcra(Gcra::new(quota, most), M::Table::new(table)),
             Algorithm::TokenBucket(quota) => Law::TokenBucket(TokenBucket::new(quota, most), M::Table::new(table)),
-            Algorithm::FixedWindow(quota) => Law::FixedWindow(FixedWindow::new(quota), M::Table::new(table)),
-            Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
-            Algorithm::Aimd(_) | Algorithm::Vegas(_) | Algorithm::Gradient(_) | Algorithm::EnvoyGradient(_) => {
-                let adaptive = AdaptiveLimit::new(limit.algorithm, table);
-                Law::Adaptive(Box::new(adaptive.expect("these adapt")))
+            Algorithm::LeakyBucket(quota) => {
+                let bucket = match limit.on_wait {
+                    OnWait::Refuse => LeakyBucket::meter(quota),
+                    OnWait::Delay { most } => LeakyBucket::shaper(quota, most),
+                };
+                Law::LeakyBucket(bucket, M::Table::new(table))
             }
+            Algorithm::FixedWindow(quota) => Law::FixedWindow(FixedWindow::new(quota), M::Table::new(table)),
+            Algorithm::SegmentedWindow { quota, segments } => {
+                Law::SegmentedWindow(SegmentedWindow::new(quota, segments), M::Table::new(table))
+            }
+            Algorithm::SlidingLog(quota) => Law::SlidingLog(SlidingLog::new(quota), M::Table::new(table)),
+            Algorithm::SlidingWindow(quota) => Law::SlidingWindow(SlidingWindow::new(quota), M::Table::new(table)),
+            Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
+            Algorithm::Adaptive(kind, bounds) => Law::Adaptive(Box::new(AdaptiveLimit::new(kind, bounds, table))),
         };
         Entry {
             law,
@@ -119,10 +139,7 @@ impl<M: Memory> Entry<M> {
 
     pub(super) fn peek(&self, key: KeyHash, now: Instant, estimate: Estimate) -> Decision {
         let cost = self.cost(estimate);
-        with_law!(&self.law, limiter, table => table.read(key, |state| {
-            let mut copy = *state;
-            limiter.take(&mut copy, now, cost)
-        }))
+        with_law!(&self.law, limiter, table => table.read(key, |state| limiter.peek(state, now, cost)))
     }
 
     fn release(&self, taken: Taken) {
@@ -144,13 +161,19 @@ impl<M: Memory> Entry<M> {
 
     pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Usage) {
         self.release(taken);
-        let used = match self.unit {
-            Unit::InFlight => 0,
-            Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => self.unit.cost(used),
-        };
-        let used = match self.refund {
-            Refund::None if self.unit != Unit::InFlight => used.max(taken.cost),
-            Refund::Full | Refund::None => used,
+        let used = match self.law {
+            // Nothing is in flight any more, whatever was used.
+            Law::Permits(..) | Law::Adaptive(_) => 0,
+            Law::Gcra(..)
+            | Law::TokenBucket(..)
+            | Law::LeakyBucket(..)
+            | Law::FixedWindow(..)
+            | Law::SegmentedWindow(..)
+            | Law::SlidingLog(..)
+            | Law::SlidingWindow(..) => match self.refund {
+                Refund::Full => self.unit.cost(used),
+                Refund::None => self.unit.cost(used).max(taken.cost),
+            },
         };
         if used == taken.cost {
             return;
@@ -180,7 +203,14 @@ impl<M: Memory> Entry<M> {
     pub(super) fn latest(&self) -> Option<u32> {
         match &self.law {
             Law::Adaptive(adaptive) => Some(adaptive.latest()),
-            Law::Gcra(..) | Law::TokenBucket(..) | Law::FixedWindow(..) | Law::Permits(..) => None,
+            Law::Gcra(..)
+            | Law::TokenBucket(..)
+            | Law::LeakyBucket(..)
+            | Law::FixedWindow(..)
+            | Law::SegmentedWindow(..)
+            | Law::SlidingLog(..)
+            | Law::SlidingWindow(..)
+            | Law::Permits(..) => None,
         }
     }
 

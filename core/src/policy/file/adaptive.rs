@@ -5,12 +5,13 @@ use core::num::NonZeroU32;
 
 use crate::file::kind;
 use crate::file::{At, Section};
-use crate::policy::Bounds;
+use crate::policy::{AdaptiveKind, Bounds};
 
-/// Between what an adaptive limit moves, which is as `published` where the file does not say.
+/// Between what an adaptive limit moves, which is as published where the file does not say.
 ///
 /// Where the published beginning lies beyond the bounds that the file gives, it is the nearest that does not.
-pub(super) fn bounds(section: &Section<'_>, published: Bounds) -> Bounds {
+pub(super) fn bounds(section: &Section<'_>, kind: AdaptiveKind) -> Bounds {
+    let published = Bounds::published(kind);
     let message = "an adaptive limit has no quota: it counts what is in flight";
     section.forbid(
         "quota",

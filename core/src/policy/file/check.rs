@@ -5,10 +5,10 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{charges, raw};
+use super::{balance, charges, raw};
 use crate::file::{At, Report, Span, nearest};
 use crate::id::{PoolId, ScopeId};
-use crate::policy::{Algorithm, Charges, Match, Policy, RegionId, Tenant, keys};
+use crate::policy::{Charges, Match, Policy, RegionId, Tenant, keys};
 use crate::usage::Unit;
 
 /// The policy that `raw` says. What cannot be connected is left out, after an error.
@@ -180,14 +180,7 @@ fn bursts(raw: &raw::Policy, report: &Report) {
         .filter(|output| *output < u32::MAX)
         .max();
     for raw in &raw.limits {
-        let burst = match raw.checked.algorithm {
-            Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::FixedWindow(quota) => quota.burst.get(),
-            Algorithm::Permits(_)
-            | Algorithm::Aimd(_)
-            | Algorithm::Vegas(_)
-            | Algorithm::Gradient(_)
-            | Algorithm::EnvoyGradient(_) => continue,
-        };
+        let burst = raw.checked.algorithm.most();
         let default = u64::from(raw.checked.output_default);
         let needed = match raw.checked.unit {
             Unit::Requests | Unit::InFlight => continue,
@@ -211,21 +204,7 @@ fn bursts(raw: &raw::Policy, report: &Report) {
 
 fn pools(policy: &mut Policy, pools: Vec<raw::Pool>, report: &Report) {
     for (at, raw) in pools.into_iter().enumerate() {
-        if let Some(choices) = raw.choices
-            && raw.endpoints.len() < usize::try_from(choices.value).unwrap_or(usize::MAX)
-        {
-            let message = format!(
-                "{} choices among {} endpoints are all of them",
-                choices.value,
-                raw.endpoints.len()
-            );
-            report.warn(
-                choices.span,
-                message,
-                "more than there are",
-                Some("kind = \"least-in-flight\" says the same"),
-            );
-        }
+        balance::check(&raw, report);
         let first = policy.endpoints.len();
         for raw in raw.endpoints.into_iter().take(super::ENDPOINTS.saturating_sub(first)) {
             let mut endpoint = raw.checked;

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::num::NonZeroU32;
 
 use super::raw;
-use super::tenant::{later, named, weight};
+use super::tenant::named;
 use crate::file::kind::{self, Wrong};
 use crate::file::{Section, Value};
 use crate::id::{PoolId, ScopeId};
@@ -12,14 +12,7 @@ use crate::policy::{Capability, Endpoint, Operation, Operations, Price};
 
 pub(super) fn read(section: &Section<'_>) -> raw::Endpoint {
     let name = named(section);
-    weight(section);
-    section.optional("tier", |value: &Value<'_>| match kind::integer(0_u8, 255)(value)? {
-        0 => Ok(()),
-        _ => Err(later(
-            "a tier other than 0",
-            "a second pool, later in the route's `pools`",
-        )),
-    });
+    let weight = section.optional("weight", kind::integer(1_u32, Endpoint::MOST_WEIGHT));
     let keys = section.list("api_key_env", super::WORDS, variable).unwrap_or_default();
     let in_flight = section.optional("max_in_flight", kind::integer(1_u32, u32::MAX));
     let checked = Endpoint {
@@ -30,6 +23,11 @@ pub(super) fn read(section: &Section<'_>) -> raw::Endpoint {
         model: section.optional("model", kind::name).map(|model| model.value),
         api_key_env: keys.into_iter().map(|key| key.value).collect(),
         region: None,
+        weight: weight
+            .as_ref()
+            .and_then(|at| NonZeroU32::new(at.value))
+            .unwrap_or(NonZeroU32::MIN),
+        tier: section.or("tier", kind::integer(0_u8, 255), 0),
         max_in_flight: in_flight.and_then(|most| NonZeroU32::new(most.value)),
         price: section.table("price").as_ref().map(price),
         can: section.table("can").as_ref().map_or(Capability::default(), can),
@@ -38,6 +36,7 @@ pub(super) fn read(section: &Section<'_>) -> raw::Endpoint {
     raw::Endpoint {
         checked,
         name: name.span,
+        weight: weight.map(|at| at.span),
         region: section.optional("region", kind::name).map(|region| region.value),
         scope: section.optional("quota_scope", kind::name).map(|scope| scope.value),
     }

@@ -13,6 +13,7 @@ enum Health {
     Off,
     Consecutive,
     ErrorRate,
+    MaxFails,
 }
 
 pub(super) fn read(table: &mut Section<'_>) -> BreakerKind {
@@ -20,8 +21,9 @@ pub(super) fn read(table: &mut Section<'_>) -> BreakerKind {
         ("off", Health::Off),
         ("consecutive", Health::Consecutive),
         ("error-rate", Health::ErrorRate),
+        ("max-fails", Health::MaxFails),
     ];
-    let kind = kind::one_of(words, &["max-fails", "outlier"]);
+    let kind = kind::one_of(words, &["outlier"]);
     match table.variant("kind", kind, Some(Health::ErrorRate)) {
         None | Some(Health::Off) => BreakerKind::Off,
         Some(Health::Consecutive) => BreakerKind::Consecutive {
@@ -30,6 +32,10 @@ pub(super) fn read(table: &mut Section<'_>) -> BreakerKind {
             probes: count(table, "probes", 1),
         },
         Some(Health::ErrorRate) => error_rate(table),
+        Some(Health::MaxFails) => BreakerKind::MaxFails {
+            max_fails: count(table, "max_fails", 1),
+            fail_timeout: table.or("fail_timeout", kind::length, Nanos::from_secs(10)),
+        },
     }
 }
 

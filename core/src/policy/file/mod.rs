@@ -37,6 +37,7 @@ mod charges;
 mod check;
 mod endpoint;
 mod health;
+mod law;
 mod limit;
 mod matching;
 mod pool;

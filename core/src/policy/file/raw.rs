@@ -29,18 +29,20 @@ pub(super) struct Limit {
     pub(super) tenants: Vec<At<String>>,
 }
 
-/// A pool without its endpoints' positions, and where `choices` stands if it does.
+/// A pool without its endpoints' positions, and where `choices` stands if it does, and a score.
 pub(super) struct Pool {
     pub(super) checked: policy::Pool,
     pub(super) name: Span,
     pub(super) choices: Option<At<u32>>,
+    pub(super) score: Option<Span>,
     pub(super) endpoints: Vec<Endpoint>,
 }
 
-/// An endpoint without its pool, region and scope, and the names of these.
+/// An endpoint without its pool, region and scope, the names of these, and where its weight stands if it does.
 pub(super) struct Endpoint {
     pub(super) checked: policy::Endpoint,
     pub(super) name: Span,
+    pub(super) weight: Option<Span>,
     pub(super) region: Option<String>,
     pub(super) scope: Option<String>,
 }

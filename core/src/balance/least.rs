@@ -5,7 +5,8 @@ use super::{Balancer, PoolView};
 use crate::dice::Rng;
 use crate::policy::Ties;
 
-/// Picks the available endpoint of the lowest load.
+/// Picks the available endpoint of the lowest load: over attempts in flight known as least connections, over an average
+/// of latency as least time, over what one more would have to wait as shortest expected delay.
 ///
 /// **Where it is wrong:** when the loads are old. Many gateways that see the same load all send to the same
 /// endpoint until they see it again (herding); compare [`P2c`](super::P2c), which spreads them. A count in
@@ -16,21 +17,21 @@ use crate::policy::Ties;
 ///
 /// The example is at [`PoolView`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LeastInFlight {
+pub struct Least {
     ties: Ties,
 }
 
-impl LeastInFlight {
+impl Least {
     /// Picks the least loaded; `ties` says which of equals.
     #[must_use]
-    pub const fn new(ties: Ties) -> LeastInFlight {
-        LeastInFlight { ties }
+    pub const fn new(ties: Ties) -> Least {
+        Least { ties }
     }
 }
 
-impl Balancer for LeastInFlight {
+impl Balancer for Least {
     fn pick(&self, pool: &impl PoolView, rng: &mut Rng) -> Option<usize> {
-        let mut least = Least::default();
+        let mut least = Lowest::default();
         for index in 0..pool.len() {
             if pool.is_available(index) {
                 least.offer(index, pool.load(index), self.ties, rng);
@@ -42,13 +43,13 @@ impl Balancer for LeastInFlight {
 
 /// The least of what was offered so far.
 #[derive(Default)]
-pub(super) struct Least {
+pub(super) struct Lowest {
     best: Option<(usize, f64)>,
     /// How many of that load were offered.
     equals: usize,
 }
 
-impl Least {
+impl Lowest {
     /// Offers one more. Of `k` equals the last replaces the one kept with probability `1 / k`: all are then
     /// equally likely (Waterman's reservoir).
     #[inline]

@@ -1,8 +1,11 @@
 //! The circuit breaker.
 
+mod tries;
+
 use core::num::NonZeroU32;
 
 use super::Report;
+use super::max_fails::{Fails, MaxFails};
 use super::recent::{Recent, Tally};
 use crate::policy::{BreakerKind, Window};
 use crate::time::{Instant, Nanos};
@@ -21,6 +24,7 @@ use crate::time::{Instant, Nanos};
 /// |---|---|---|
 /// | consecutive | after so many failures in a row | reopens at the first failed probe, resets when all have succeeded |
 /// | error rate | when the window holds enough attempts and the share of failures is reached | when all probes are judged, by the same share |
+/// | max-fails | as nginx does: see [`MaxFails`] | is never half-open: it stays open while one attempt tries, and after its time lets another try |
 ///
 /// Nothing happens by itself: an open breaker becomes half-open by the first attempt it admits.
 ///
@@ -71,13 +75,14 @@ enum Rule {
         window: Window,
         min_requests: u32,
     },
+    MaxFails(MaxFails),
 }
 
 /// What a breaker knows about one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     circuit: Circuit,
-    /// Counts half-open periods.
+    /// Counts half-open periods; by max-fails, tries.
     period: NonZeroU32,
     /// The latest instant seen; time does not run backwards.
     seen: Instant,
@@ -174,6 +179,14 @@ impl Breaker {
                 open,
                 probes: probes.get(),
             },
+            BreakerKind::MaxFails {
+                max_fails,
+                fail_timeout,
+            } => Breaker {
+                rule: Rule::MaxFails(MaxFails::new(max_fails.get(), fail_timeout)),
+                open: fail_timeout,
+                probes: 1,
+            },
         }
     }
 
@@ -184,6 +197,7 @@ impl Breaker {
             Rule::Never => Recent::Nothing,
             Rule::Consecutive { .. } => Recent::Streak(0),
             Rule::ErrorRate { window, .. } => Recent::in_window(window),
+            Rule::MaxFails(_) => Recent::Fails(Fails::default()),
         };
         Health {
             circuit: Circuit::Closed,
@@ -202,15 +216,20 @@ impl Breaker {
         let fresh = self.fresh();
         let circuit = match (self.rule, old.circuit) {
             (Rule::Never, _) | (_, Circuit::Closed) => Circuit::Closed,
-            (Rule::Consecutive { .. } | Rule::ErrorRate { .. }, Circuit::HalfOpen { trips, .. }) => {
-                Circuit::Open { until: old.seen, trips }
+            (
+                Rule::Consecutive { .. } | Rule::ErrorRate { .. } | Rule::MaxFails(_),
+                Circuit::HalfOpen { trips, .. },
+            ) => Circuit::Open { until: old.seen, trips },
+            (Rule::Consecutive { .. } | Rule::ErrorRate { .. } | Rule::MaxFails(_), open @ Circuit::Open { .. }) => {
+                open
             }
-            (Rule::Consecutive { .. } | Rule::ErrorRate { .. }, open @ Circuit::Open { .. }) => open,
         };
-        let recent = if old.recent.has_shape_of(&fresh.recent) {
-            old.recent.clone()
-        } else {
-            fresh.recent
+        let recent = match (self.rule, circuit) {
+            (Rule::MaxFails(law), Circuit::Open { until, .. }) => Recent::Fails(law.out(until)),
+            // What it takes may be less now than what has failed already: then the next failure decides.
+            (Rule::MaxFails(law), _) => Recent::Fails(law.carry(&old.recent.fails())),
+            _ if old.recent.has_shape_of(&fresh.recent) => old.recent.clone(),
+            _ => fresh.recent,
         };
         Health {
             circuit,
@@ -247,10 +266,19 @@ impl Breaker {
     pub fn admit(&self, health: &mut Health, now: Instant) -> Admission {
         health.seen = health.seen.max(now);
         let admission = self.peek(health, now);
-        if let Admission::Probe(ProbeSlot(period)) = admission {
+        if let Rule::MaxFails(law) = self.rule {
+            health.launch(law, admission);
+        } else if let Admission::Probe(ProbeSlot(period)) = admission {
             health.take_slot(period);
         }
         admission
+    }
+
+    /// Whether a closed breaker has to be asked before every launch, although it answers yes.
+    #[inline]
+    #[must_use]
+    pub fn is_watchful(&self, health: &Health) -> bool {
+        matches!(&health.recent, Recent::Fails(fails) if fails.is_suspected())
     }
 
     /// Learns how an attempt ended. `slot` is what it was admitted with, if it was a probe.
@@ -275,7 +303,10 @@ impl Breaker {
         };
         match health.circuit {
             Circuit::Closed => self.learn(health, is_failure),
-            Circuit::Open { .. } => None,
+            Circuit::Open { .. } => match self.rule {
+                Rule::MaxFails(law) => health.learn(law, is_failure),
+                Rule::Never | Rule::Consecutive { .. } | Rule::ErrorRate { .. } => None,
+            },
             Circuit::HalfOpen { .. } => {
                 if slot != Some(ProbeSlot(health.period)) {
                     return None;
@@ -293,6 +324,11 @@ impl Breaker {
             debug_assert!(0 < *admitted, "a slot comes back once");
             *admitted = admitted.saturating_sub(1);
         }
+        if let Rule::MaxFails(law) = self.rule
+            && slot == Some(ProbeSlot(health.period))
+        {
+            health.call_off(law);
+        }
     }
 
     /// The state.
@@ -309,10 +345,13 @@ impl Breaker {
 
     /// An attempt of a closed breaker has ended.
     fn learn(&self, health: &mut Health, is_failure: bool) -> Option<Transition> {
+        if let Rule::MaxFails(law) = self.rule {
+            return health.learn(law, is_failure);
+        }
         health.recent.record(health.seen, is_failure);
         let tally = health.recent.tally(health.seen);
         let trips = match self.rule {
-            Rule::Never => false,
+            Rule::Never | Rule::MaxFails(_) => false,
             Rule::Consecutive { failures } => failures <= tally.failures,
             Rule::ErrorRate {
                 share,
@@ -349,7 +388,7 @@ impl Breaker {
         let trips = trips.saturating_add(1);
         let all_judged = self.probes <= tally.attempts;
         let fails = match self.rule {
-            Rule::Never => false,
+            Rule::Never | Rule::MaxFails(_) => false,
             Rule::Consecutive { .. } => is_failure,
             Rule::ErrorRate { share, .. } => all_judged && reaches(share, tally),
         };
