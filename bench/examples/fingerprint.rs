@@ -120,10 +120,7 @@ fn streams() -> Plan {
 /// The same without a network, with few permits and a queue.
 fn queue() -> Plan {
     let mut policy = hedged();
-    policy.pools[0].queue = QueueShape {
-        length: 50,
-        wait: Nanos::from_secs(3),
-    };
+    policy.pools[0].queue = QueueShape::fifo(50, Nanos::from_secs(3));
     policy.pools[0].balance = Balance {
         kind: BalanceKind::Least,
         load: LoadKind::InFlight,

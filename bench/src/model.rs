@@ -129,10 +129,7 @@ pub fn policy() -> Policy {
             breaker: BreakerKind::Off,
             panic_below: 0.5,
             probe: None,
-            queue: QueueShape {
-                length: 0,
-                wait: Nanos::ZERO,
-            },
+            queue: QueueShape::fifo(0, Nanos::ZERO),
         }],
         endpoints: (0..BACKENDS).map(endpoint).collect(),
         scopes: (0..BACKENDS).map(name).collect(),

@@ -9,13 +9,13 @@ use std::num::NonZeroU32;
 use tollgate_core::dice::{Dice, Rng};
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::gate::{Gate, GateInput};
-use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, PoolId, RequestId, RouteId, ScopeId};
+use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, PoolId, RequestId, RouteId, ScopeId, TenantId};
 use tollgate_core::lifecycle::{AttemptEvent, Effect, Effects, Input, Lifecycle, Phase, Request, Verdict};
 use tollgate_core::memory::Shared;
 use tollgate_core::policy::{
     Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Charges, Class, Endpoint,
-    HeaderStages, Jitter, Limit, LoadKind, Match, Needs, OnWait, Policy, Pool, QueueShape, Refund, Retry, Route, Slo,
-    Store, Ties, Timeouts,
+    HeaderStages, Jitter, Limit, LoadKind, Match, Needs, OnWait, Order, Policy, Pool, Priority, QueueShape, Refund,
+    Retry, Route, Shedding, Slo, Store, Ties, Timeouts,
 };
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Unit, Usage};
@@ -31,7 +31,7 @@ const AWHILE: Nanos = Nanos::from_nanos(7);
 /// Whoever waits is admitted, however threads interleave; nothing stays in flight, charged or waited for.
 #[test]
 fn no_wakeup_lost() {
-    explore(|seed| run(seed, policy(2, BreakerKind::Off)));
+    explore(|seed| run(seed, policy(seed, 2, BreakerKind::Off)));
 }
 
 /// The same with breakers that trip at the first failure, and endpoints that cool down: a half-open one admits no
@@ -44,7 +44,7 @@ fn probes_are_bounded() {
         open: AWHILE,
         probes,
     };
-    explore(move |seed| run(seed, policy(2, breaker)));
+    explore(move |seed| run(seed, policy(seed, 2, breaker)));
 }
 
 /// What the threads of one run share.
@@ -109,6 +109,12 @@ fn serve(world: &World, nth: usize, mut dice: Rng, inbox: &Receiver<(RequestId, 
                 tools: dice.below(3) == 0,
                 ..Needs::default()
             },
+            priority: if dice.below(2) == 0 {
+                Priority::High
+            } else {
+                Priority::Low
+            },
+            tenant: TenantId(u32::try_from(dice.below(3)).expect("small")),
             ..Request::default()
         };
         let mut life = Lifecycle::new(id, request, Dice::new(dice.next_u64()).request(id.0));
@@ -219,8 +225,9 @@ impl World {
     }
 }
 
-/// Two endpoints with one permit each, of which one cannot call tools; nobody gives up.
-fn policy(n_endpoints: u16, breaker: BreakerKind) -> Policy {
+/// Two endpoints with one permit each, of which one cannot call tools; nobody gives up. The order of the queue, and
+/// whether it sheds, are the seed's.
+fn policy(seed: u64, n_endpoints: u16, breaker: BreakerKind) -> Policy {
     let endpoint = |at: u16| Endpoint {
         name: String::from("endpoint"),
         pool: PoolId(0),
@@ -252,10 +259,7 @@ fn policy(n_endpoints: u16, breaker: BreakerKind) -> Policy {
         breaker,
         panic_below: 0.0,
         probe: None,
-        queue: QueueShape {
-            length: 10,
-            wait: Nanos::FOREVER,
-        },
+        queue: queue(seed),
     };
     let limit = Limit {
         name: String::from("in-flight"),
@@ -303,6 +307,37 @@ fn policy(n_endpoints: u16, breaker: BreakerKind) -> Policy {
         scopes: vec![String::from("account"); usize::from(n_endpoints)],
         routes: vec![route],
         ..Policy::default()
+    }
+}
+
+fn queue(seed: u64) -> QueueShape {
+    let output_default = 5;
+    let orders = [
+        Order::Fifo,
+        Order::Lifo,
+        Order::AdaptiveLifo { after: AWHILE },
+        Order::Priority,
+        Order::Deadline,
+        Order::Deficit {
+            quantum: NonZeroU32::MIN,
+            output_default,
+        },
+        Order::Vtc { output_default },
+    ];
+    let (target, interval) = (AWHILE, AWHILE * 3);
+    let sheddings = [
+        Shedding::Never,
+        Shedding::CoDel { target, interval },
+        Shedding::ControlledDelay { target, interval },
+    ];
+    // Half of the time the first of each, and else all combinations.
+    let seed = if seed.is_multiple_of(2) { 0 } else { seed / 2 };
+    let nth = |seed: u64, n: usize| usize::try_from(seed % n as u64).expect("an index");
+    QueueShape {
+        order: orders[nth(seed, orders.len())],
+        length: 10,
+        wait: Nanos::FOREVER,
+        shedding: sheddings[nth(seed / orders.len() as u64, sheddings.len())],
     }
 }
 

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tollgate_core::balance::{
-    AnyBalancer, Balancer, Least, P2c, PlainPool, PoolView, Random, RoundRobin, Rounds, WeightedP2c, WeightedRandom,
-    WeightedRoundRobin,
+    AnyBalancer, Balancer, Least, Own, OwnBalancer, P2c, PlainPool, PoolView, Random, RoundRobin, Rounds, WeightedP2c,
+    WeightedRandom, WeightedRoundRobin,
 };
 use tollgate_core::dice::Rng;
+use tollgate_core::laws::balance::{self as laws, case};
 use tollgate_core::math;
 use tollgate_core::policy::Ties;
 
@@ -96,40 +97,26 @@ fn every_balancer() -> Vec<AnyBalancer> {
     all
 }
 
-/// Pools with few different loads, so that ties are frequent; some with no available endpoint.
+/// The pools of the laws that are exposed, remembering which loads were looked at.
 fn pools() -> impl Strategy<Value = Pool> {
-    let load = prop_oneof![(0u32..4).prop_map(f64::from), Just(f64::INFINITY)];
-    let share = prop_oneof![Just(0.02), Just(0.3), Just(1.0)];
-    share
-        .prop_flat_map(move |share| {
-            let weight = prop_oneof![Just(1u32), 1u32..=1_000];
-            prop::collection::vec((prop::bool::weighted(share), load.clone(), weight), 0..40)
-        })
-        .prop_map(|endpoints| {
-            let weights: Vec<u32> = endpoints.iter().map(|(.., weight)| *weight).collect();
-            let (available, loads): (Vec<bool>, Vec<f64>) = endpoints
-                .into_iter()
-                .map(|(available, load, _)| (available, load))
-                .unzip();
-            Pool::new(&available, &loads).weighted(&weights)
-        })
+    case().prop_map(|case| Pool {
+        plain: case.pool,
+        looked: RefCell::default(),
+    })
 }
 
 proptest! {
     #[test]
-    fn never_picks_unavailable(pool in pools(), seed: u64) {
+    fn never_picks_unavailable(case in case()) {
         for balancer in every_balancer() {
-            if let Some(index) = balancer.pick(&pool, &mut Rng::new(seed)) {
-                prop_assert!(pool.plain.available[index], "{balancer:?} picked {index}");
-            }
+            laws::never_picks_unavailable(&balancer, &case).map_err(TestCaseError::fail)?;
         }
     }
 
     #[test]
-    fn picks_whenever_one_is_available(pool in pools(), seed: u64) {
+    fn picks_whenever_one_is_available(case in case()) {
         for balancer in every_balancer() {
-            let picked = balancer.pick(&pool, &mut Rng::new(seed));
-            prop_assert_eq!(picked.is_some(), 0 < pool.n_available(), "{:?}", balancer);
+            laws::picks_whenever_one_is_available(&balancer, &case).map_err(TestCaseError::fail)?;
         }
     }
 
@@ -224,6 +211,77 @@ proptest! {
             prop_assert_eq!(one.looked, other.looked);
         }
     }
+}
+
+/// Algorithms that are wrong, and the law that says so.
+#[test]
+fn the_laws_find_flaws() {
+    /// The least loaded, available or not.
+    struct Blind;
+    /// The first that is available among the first three.
+    struct Lazy;
+    /// Whoever was not picked before.
+    struct Moody(core::cell::Cell<usize>);
+    /// The available one of the highest load.
+    struct Backwards;
+
+    impl Balancer for Blind {
+        fn pick(&self, pool: &impl PoolView, _rng: &mut Rng) -> Option<usize> {
+            (0..pool.len()).min_by(|one, other| pool.load(*one).total_cmp(&pool.load(*other)))
+        }
+    }
+    impl Balancer for Lazy {
+        fn pick(&self, pool: &impl PoolView, _rng: &mut Rng) -> Option<usize> {
+            (0..pool.len().min(3)).find(|index| pool.is_available(*index))
+        }
+    }
+    impl Balancer for Moody {
+        fn pick(&self, pool: &impl PoolView, _rng: &mut Rng) -> Option<usize> {
+            let available: Vec<usize> = (0..pool.len()).filter(|index| pool.is_available(*index)).collect();
+            let nth = self.0.replace(self.0.get() + 1);
+            available.get(nth % available.len().max(1)).copied()
+        }
+    }
+    impl Balancer for Backwards {
+        fn pick(&self, pool: &impl PoolView, _rng: &mut Rng) -> Option<usize> {
+            let available = (0..pool.len()).filter(|index| pool.is_available(*index));
+            available.max_by(|one, other| pool.load(*one).total_cmp(&pool.load(*other)))
+        }
+    }
+
+    let broken = |verdict: Result<(), String>| verdict.expect_err("a law is broken");
+    assert!(broken(laws::hold(&Blind, 200)).starts_with("never_picks_unavailable"));
+    assert!(broken(laws::hold(&Lazy, 200)).starts_with("picks_whenever_one_is_available"));
+    assert!(broken(laws::hold(&Moody(core::cell::Cell::new(0)), 200)).starts_with("pure"));
+    let case = laws::Case {
+        pool: PlainPool::new(&[1.0, 2.0]),
+        seed: 7,
+    };
+    assert!(laws::least_is_least(&Backwards, &case).is_err());
+    assert_eq!(laws::least_is_least(&Least::default(), &case), Ok(()));
+}
+
+/// Picks endpoint 1, available or not.
+struct Second;
+
+impl OwnBalancer for Second {
+    fn name(&self) -> &'static str {
+        "second"
+    }
+    fn pick(&self, _pool: &dyn PoolView, _rng: &mut Rng) -> Option<usize> {
+        Some(1)
+    }
+}
+
+#[test]
+fn ones_own_is_asked_and_checked() {
+    let own = AnyBalancer::Own(Own(&Second));
+    let picks = |pool: &PlainPool| own.pick(pool, &mut Rng::new(7));
+    assert_eq!(picks(&PlainPool::alike(2)), Some(1));
+    assert_eq!(picks(&PlainPool::alike(2).with_available(&[true, false])), None);
+    assert_eq!(picks(&PlainPool::alike(1)), None);
+    assert_eq!(Own(&Second), Own(&Second));
+    assert_eq!(format!("{:?}", Own(&Second)), "Own(\"second\")");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tollgate_core::fault::Fault;
 use tollgate_core::policy::{
-    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Partition,
-    Policy, Priority, Store, Until, Window, Word, file,
+    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order,
+    Partition, Policy, Priority, Shedding, Store, Until, Weight, Window, Word, file,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -27,6 +27,7 @@ fn the_reference_reads_as_it_says() {
     let policy = good(REFERENCE);
     assert_eq!(policy.tenants.len(), 2, "the nameless one and acme");
     assert_eq!(policy.tenants[1].priority, Priority::High);
+    assert_eq!(policy.tenants[1].weight, Weight::ONE);
     assert_eq!(policy.tenants[1].key_hashes[0][..2], [0x9f, 0x86]);
 
     let limit = &policy.limits[0];
@@ -96,6 +97,7 @@ fn the_reference_reads_as_it_says() {
     assert_ne!(policy.endpoints[1].scope, policy.endpoints[2].scope);
     assert_eq!(policy.pools[1].balance.kind, BalanceKind::Least);
     assert_eq!(policy.pools[2].breaker, BreakerKind::Off);
+    queues_read_as_they_say(&policy);
     balances_read_as_they_say(&policy);
 
     let route = &policy.routes[0];
@@ -153,6 +155,21 @@ fn balances_read_as_they_say(policy: &Policy) {
     assert_eq!(policy.pools[0].slow_start, None, "no time at all");
 }
 
+fn queues_read_as_they_say(policy: &Policy) {
+    let (target, interval) = (Nanos::from_millis(5), Nanos::from_millis(100));
+    let quantum = std::num::NonZeroU32::new(1_000).expect("not zero");
+    let output_default = 512;
+    let deficit = Order::Deficit {
+        quantum,
+        output_default,
+    };
+    assert_eq!(policy.pools[1].queue.order, deficit);
+    assert_eq!(policy.pools[1].queue.shedding, Shedding::CoDel { target, interval });
+    assert_eq!(policy.pools[2].queue.order, Order::AdaptiveLifo { after: interval });
+    let shedding = Shedding::ControlledDelay { target, interval };
+    assert_eq!(policy.pools[2].queue.shedding, shedding);
+}
+
 #[test]
 fn what_is_left_out_has_the_default_of_the_reference() {
     let minimal = good(MINIMAL);
@@ -175,6 +192,48 @@ fn what_is_left_out_has_the_default_of_the_reference() {
         panic!("{pool:?}")
     };
     assert_eq!(window, Window::Time(Nanos::from_secs(30)));
+}
+
+#[test]
+fn every_order_has_the_numbers_of_its_textbook() {
+    let read = |queue: &str| {
+        let pool = format!("name = \"only\"\n{queue}");
+        let policy = good(&MINIMAL.replacen("name = \"only\"", &pool, 1));
+        policy.pools[0].queue
+    };
+    let order = |word: &str| read(&format!("queue = {{ order = \"{word}\" }}")).order;
+    let output_default = 512;
+    assert_eq!(order("fifo"), Order::Fifo);
+    assert_eq!(order("lifo"), Order::Lifo);
+    let (target, interval) = (Nanos::from_millis(5), Nanos::from_millis(100));
+    assert_eq!(order("adaptive-lifo"), Order::AdaptiveLifo { after: interval });
+    assert_eq!(order("priority"), Order::Priority);
+    assert_eq!(order("deadline"), Order::Deadline);
+    let quantum = std::num::NonZeroU32::new(1_000).expect("not zero");
+    assert_eq!(
+        order("deficit"),
+        Order::Deficit {
+            quantum,
+            output_default
+        }
+    );
+    assert_eq!(order("vtc"), Order::Vtc { output_default });
+    assert_eq!(read("codel = {}").shedding, Shedding::CoDel { target, interval });
+    let controlled = read("controlled_delay = {}").shedding;
+    assert_eq!(controlled, Shedding::ControlledDelay { target, interval });
+}
+
+#[test]
+fn weights_are_kept_to_the_thousandth() {
+    let read = |weight: &str| {
+        let tenant = format!("[[tenant]]\nname = \"a\"\nweight = {weight}\n{MINIMAL}");
+        good(&tenant).tenants[1].weight.thousandths()
+    };
+    assert_eq!(
+        [read("1"), read("2.5"), read("0.001"), read("0.0014")],
+        [1_000, 2_500, 1, 1]
+    );
+    assert_eq!(read("1e6"), 1_000_000_000);
 }
 
 #[test]

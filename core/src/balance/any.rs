@@ -1,6 +1,6 @@
 //! The balancer that a policy names.
 
-use super::{Balancer, Least, P2c, PoolView, Random, RoundRobin, WeightedP2c, WeightedRandom, WeightedRoundRobin};
+use super::{Balancer, Least, Own, P2c, PoolView, Random, RoundRobin, WeightedP2c, WeightedRandom, WeightedRoundRobin};
 use crate::dice::Rng;
 use crate::policy::{Balance, BalanceKind};
 
@@ -35,6 +35,8 @@ pub enum AnyBalancer {
     P2c(P2c),
     /// The least loaded of a few drawn by weight.
     WeightedP2c(WeightedP2c),
+    /// One that a program brought along.
+    Own(Own),
 }
 
 impl AnyBalancer {
@@ -49,6 +51,7 @@ impl AnyBalancer {
             BalanceKind::Least => AnyBalancer::Least(Least::new(balance.ties)),
             BalanceKind::P2c { choices } => AnyBalancer::P2c(P2c::new(choices)),
             BalanceKind::WeightedP2c { choices } => AnyBalancer::WeightedP2c(WeightedP2c::new(choices)),
+            BalanceKind::Own(own) => AnyBalancer::Own(own),
         }
     }
 }
@@ -64,6 +67,7 @@ impl Balancer for AnyBalancer {
             AnyBalancer::Least(balancer) => balancer.pick(pool, rng),
             AnyBalancer::P2c(balancer) => balancer.pick(pool, rng),
             AnyBalancer::WeightedP2c(balancer) => balancer.pick(pool, rng),
+            AnyBalancer::Own(balancer) => balancer.pick(pool, rng),
         }
     }
 }

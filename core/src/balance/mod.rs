@@ -21,10 +21,13 @@
 //! | [`WeightedRoundRobin`] gives the sequences of the reference. | `golden_smooth_weighted_round_robin` |
 //! | What a failure took from a weight comes back, one a pick. | `weights_drop_and_recover` |
 //! | Equal pool and equal dice: equal pick. | `pure` |
+//! | [`Own`]: what it picks is picked, if it is available. | `ones_own_is_asked_and_checked` |
+//! | The laws find algorithms that break them. | `the_laws_find_flaws` |
 
 mod any;
 mod draw;
 mod least;
+mod own;
 mod p2c;
 mod plain;
 mod random;
@@ -35,6 +38,7 @@ mod weighted_round_robin;
 
 pub use any::AnyBalancer;
 pub use least::Least;
+pub use own::{Own, OwnBalancer};
 pub use p2c::P2c;
 pub use plain::PlainPool;
 pub use random::Random;

@@ -11,7 +11,7 @@ use super::fleet::Fleet;
 use crate::id::{EndpointId, PoolId};
 use crate::load::{self, Ewma, LeastTime, PeakEwma, Ramp, Score};
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{BalanceKind, LoadKind, Policy, Pool, Until};
+use crate::policy::{LoadKind, Policy, Pool, Until};
 use crate::time::{Instant, Nanos};
 use crate::usage::Estimate;
 
@@ -43,14 +43,7 @@ pub(super) enum Sight {
 
 impl Sight {
     pub(super) fn of(pool: &Pool) -> Sight {
-        let is_compared = match pool.balance.kind {
-            BalanceKind::Least | BalanceKind::P2c { .. } | BalanceKind::WeightedP2c { .. } => true,
-            BalanceKind::RoundRobin
-            | BalanceKind::WeightedRoundRobin { .. }
-            | BalanceKind::Random
-            | BalanceKind::WeightedRandom => false,
-        };
-        if is_compared && pool.balance.staleness != Nanos::ZERO {
+        if pool.balance.kind.compares() && pool.balance.staleness != Nanos::ZERO {
             Sight::Board
         } else if pool.balance.load == LoadKind::InFlight && pool.slow_start.is_none() {
             Sight::Plain

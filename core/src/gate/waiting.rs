@@ -12,12 +12,13 @@
 
 use super::fleet::Fleet;
 use super::tiers::in_order;
-use crate::id::{EndpointId, PoolId};
+use crate::id::{EndpointId, PoolId, TenantId};
 use crate::lifecycle::{Effect, Effects, Verdict as Wait};
 use crate::memory::{Guarded, Memory, Slot};
 use crate::policy::{Needs, Policy};
-use crate::queue::{Claim, Permit, Place, Removal, WaitQueue, Waiter};
+use crate::queue::{Claim, Permit, Place, Removal, WaitQueue, Waiter, vtc_cost};
 use crate::time::Instant;
+use crate::usage::{Estimate, Usage};
 
 /// The answer to a wish to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl<M: Memory> Fleet<M> {
                 }
                 at.put_back();
             }
-            queue.push(waiter).map_or(Entry::Full, Entry::Waits)
+            queue.push(now, waiter).map_or(Entry::Full, Entry::Waits)
         })
     }
 
@@ -81,6 +82,39 @@ impl<M: Memory> Fleet<M> {
     /// Takes up the permit that a waiter of `pool` was told of.
     pub(crate) fn claim(&self, pool: PoolId, place: Place) -> Claim {
         self.pools[pool.index()].queue.with(|queue| queue.claim(place))
+    }
+
+    /// Tells the queue of `endpoint`'s pool, if it counts what tenants are served, of an attempt that did not wait.
+    #[inline]
+    pub(crate) fn count(&self, policy: &Policy, endpoint: EndpointId, tenant: TenantId, estimate: Estimate) {
+        let pool = self.endpoints[endpoint.index()].pool;
+        let order = &policy.pool(pool).queue.order;
+        if order.counts() {
+            let (weight, cost) = (policy.weight(tenant), order.cost(estimate));
+            self.pools[pool.index()]
+                .queue
+                .with(|queue| queue.pass(tenant, weight, cost));
+        }
+    }
+
+    /// Tells the same queue that an attempt of `estimate` has used `used`.
+    #[inline]
+    pub(crate) fn true_up(
+        &self,
+        policy: &Policy,
+        endpoint: EndpointId,
+        tenant: TenantId,
+        estimate: Estimate,
+        used: Usage,
+    ) {
+        let pool = self.endpoints[endpoint.index()].pool;
+        let order = &policy.pool(pool).queue.order;
+        if order.counts() {
+            let (charged, used) = (order.cost(estimate), vtc_cost(used));
+            self.pools[pool.index()]
+                .queue
+                .with(|queue| queue.settle(tenant, charged, used));
+        }
     }
 
     /// A permit comes back: to the endpoint, or to whoever waits for it.
@@ -140,14 +174,9 @@ impl<M: Memory> Fleet<M> {
         let Some(permit) = self.admit(policy, endpoint, self.panics(pool, policy), now, effects) else {
             return false;
         };
-        let expired = |request| {
-            effects.push(Effect::Notify {
-                request,
-                verdict: Wait::Expired,
-            });
-        };
+        let told = |request, verdict| effects.push(Effect::Notify { request, verdict });
         let can_serve = |needs: &Needs| policy.endpoint(endpoint).can_serve(needs);
-        let granted = queue.grant(now, permit, can_serve, expired);
+        let granted = queue.grant(now, permit, can_serve, told);
         let Some(request) = granted else {
             self.call_off(policy, permit);
             return false;

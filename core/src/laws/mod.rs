@@ -6,7 +6,9 @@
 //! | Laws of | are in |
 //! |---|---|
 //! | limiters | [`limit`] |
+//! | balancers | [`balance`] |
 
+pub mod balance;
 pub mod limit;
 
 use alloc::string::String;

@@ -74,7 +74,7 @@ use self::settle::Holds;
 use crate::dice::RequestDice;
 use crate::fault::Fault;
 use crate::gate::Gate;
-use crate::id::RequestId;
+use crate::id::{RequestId, TenantId};
 use crate::memory::Memory;
 use crate::policy::{Class, Needs, Priority, Route};
 use crate::time::Instant;
@@ -93,6 +93,8 @@ pub struct Request {
     pub stream: bool,
     /// How urgent it is.
     pub priority: Priority,
+    /// Whose it is: whom fair queues count it for.
+    pub tenant: TenantId,
 }
 
 /// One request, from arrival to settlement.

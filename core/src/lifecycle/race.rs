@@ -7,6 +7,7 @@ use crate::gate::AttemptVerdict;
 use crate::id::AttemptId;
 use crate::memory::Memory;
 use crate::time::Nanos;
+use crate::usage::Usage;
 
 impl Lifecycle {
     /// Something happened to an attempt. Attempts that were stopped are not heard any more.
@@ -70,11 +71,15 @@ impl Lifecycle {
             return;
         };
         let verdict = AttemptVerdict::Fault { fault, retry_after };
-        let gate = turn.gate;
+        let used = if attempt.stage == Stage::Streaming {
+            self.outcome.usage
+        } else {
+            Usage::default()
+        };
         let ended = attempt.ended(self.request.estimate, false);
+        let gate = turn.gate;
         gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
-        gate.fleet
-            .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
+        self.release(turn, attempt.permit(), verdict, used);
         self.last_fault = Some(fault);
         if !self.attempts.is_idle() {
             return;

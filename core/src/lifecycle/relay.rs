@@ -1,5 +1,6 @@
 //! Commit and after: one attempt has won, and is streamed to the client.
 
+use super::attempts::Stage;
 use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
 use crate::fault::Fault;
 use crate::gate::AttemptVerdict;
@@ -49,11 +50,9 @@ impl Lifecycle {
         self.outcome.usage = usage;
         let latency = self.outcome.first_token.since(attempt.launched);
         let gate = turn.gate;
-        let verdict = AttemptVerdict::Success { latency };
         let ended = attempt.ended(self.request.estimate, true);
         gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
-        gate.fleet
-            .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
+        self.release(turn, attempt.permit(), AttemptVerdict::Success { latency }, usage);
         if self.gone {
             self.drained(turn);
         } else {
@@ -74,12 +73,19 @@ impl Lifecycle {
                 attempt: attempt.id,
                 fault: None,
             });
+            let used = if attempt.stage == Stage::Streaming {
+                self.outcome.usage
+            } else {
+                // Nobody knows how far the endpoint came; its prompt it had.
+                Usage {
+                    input: self.request.estimate.input,
+                    output: 0,
+                }
+            };
             let gate = turn.gate;
-            let verdict = AttemptVerdict::Ignore;
             let ended = attempt.ended(self.request.estimate, false);
             gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
-            gate.fleet
-                .release(gate.policy(), attempt.permit(), verdict, turn.now, turn.effects);
+            self.release(turn, attempt.permit(), AttemptVerdict::Ignore, used);
         }
     }
 }

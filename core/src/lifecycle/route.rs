@@ -47,8 +47,20 @@ impl Lifecycle {
         let mut rng = self.dice.roll(Purpose::Balance, u32::from(self.outcome.attempts));
         let gate = turn.gate;
         let wish = self.wish(pool, elsewhere);
-        gate.fleet
-            .acquire(gate.policy(), wish, turn.now, &mut rng, turn.effects)
+        let acquired = gate
+            .fleet
+            .acquire(gate.policy(), wish, turn.now, &mut rng, turn.effects);
+        if let Acquired::Yes(permit) = acquired {
+            self.count(turn, permit);
+        }
+        acquired
+    }
+
+    /// Tells a fair queue of a permit that was had without waiting.
+    pub(super) fn count<M: Memory>(&self, turn: &Turn<'_, M>, permit: Permit) {
+        let gate = turn.gate;
+        let (tenant, estimate) = (self.request.tenant, self.request.estimate);
+        gate.fleet.count(gate.policy(), permit.endpoint, tenant, estimate);
     }
 
     /// What it asks of `pool`; with `elsewhere`, of endpoints that have not been tried.

@@ -5,7 +5,8 @@ use crate::dice::Purpose;
 use crate::fault::Fault;
 use crate::gate::{AttemptVerdict, Fared, Granted, Withdrawal};
 use crate::memory::Memory;
-use crate::queue::{Place, Removal};
+use crate::queue::{Permit, Place, Removal};
+use crate::usage::Usage;
 
 /// Everything that was taken and not yet given back; permits are with the attempts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -170,9 +171,22 @@ impl Lifecycle {
         self.stop_waiting(turn.now);
         if let Removal::AlreadyAdmitted(permit) = removal {
             // Handed over just now: it goes on to the next in the queue.
-            gate.fleet
-                .release(gate.policy(), permit, AttemptVerdict::Ignore, turn.now, turn.effects);
+            self.release(turn, permit, AttemptVerdict::Ignore, Usage::default());
         }
+    }
+
+    /// A permit comes back. Fair queues hear first of what was used with it: it goes to whoever is next then.
+    pub(super) fn release<M: Memory>(
+        &self,
+        turn: &mut Turn<'_, M>,
+        permit: Permit,
+        verdict: AttemptVerdict,
+        used: Usage,
+    ) {
+        let (gate, policy) = (turn.gate, turn.gate.policy());
+        let (tenant, estimate) = (self.request.tenant, self.request.estimate);
+        gate.fleet.true_up(policy, permit.endpoint, tenant, estimate, used);
+        gate.fleet.release(policy, permit, verdict, turn.now, turn.effects);
     }
 
     /// Charges what was used. Where nothing was launched, nothing was used, and nothing was ever charged.

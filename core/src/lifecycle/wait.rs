@@ -12,15 +12,25 @@ impl Lifecycle {
     /// All permits of `pool` are out: wait for one, if the queue has room. False if it has not.
     pub(super) fn queue<M: Memory>(&mut self, turn: &mut Turn<'_, M>, pool: PoolId) -> bool {
         let policy = turn.gate.policy();
-        let expires = (turn.now + policy.pool(pool).queue.wait).min(self.total_at);
+        let shape = &policy.pool(pool).queue;
+        let expires = (turn.now + shape.wait).min(self.total_at);
+        let request = &self.request;
         let waiter = Waiter {
             request: self.id,
-            needs: self.request.needs,
+            needs: request.needs,
             expires,
+            tenant: request.tenant,
+            weight: policy.weight(request.tenant),
+            priority: request.priority,
+            deadline: self.total_at.min(self.outcome.arrived + self.route(turn).slo.e2e),
+            cost: shape.order.cost(request.estimate),
         };
         match turn.gate.fleet.enqueue(policy, pool, waiter, turn.now, turn.effects) {
             Entry::Full => return false,
-            Entry::Admitted(permit) => self.launch(turn, permit, Kind::First),
+            Entry::Admitted(permit) => {
+                self.count(turn, permit);
+                self.launch(turn, permit, Kind::First);
+            }
             Entry::Waits(place) => {
                 self.phase = Phase::Queued;
                 self.phase_at = expires;

@@ -2,6 +2,7 @@
 
 use core::num::NonZeroU32;
 
+use crate::balance::Own;
 use crate::time::Nanos;
 
 /// How an endpoint is picked.
@@ -43,6 +44,8 @@ pub enum BalanceKind {
         /// How many are drawn; two by default.
         choices: NonZeroU32,
     },
+    /// One that a program brought along; no file names it.
+    Own(Own),
 }
 
 /// What orders endpoints; lower is better.
@@ -109,6 +112,22 @@ pub struct SlowStart {
     pub min_share: f64,
 }
 
+impl BalanceKind {
+    /// Whether it compares loads.
+    #[must_use]
+    pub const fn compares(&self) -> bool {
+        match self {
+            BalanceKind::Least | BalanceKind::P2c { .. } | BalanceKind::WeightedP2c { .. } | BalanceKind::Own(_) => {
+                true
+            }
+            BalanceKind::RoundRobin
+            | BalanceKind::WeightedRoundRobin { .. }
+            | BalanceKind::Random
+            | BalanceKind::WeightedRandom => false,
+        }
+    }
+}
+
 impl Balance {
     /// Whether the weights of endpoints make a difference.
     #[must_use]
@@ -120,9 +139,10 @@ impl Balance {
             LoadKind::InFlight | LoadKind::PeakEwma { .. } | LoadKind::Latency | LoadKind::Score { .. } => false,
         };
         match self.kind {
-            BalanceKind::WeightedRoundRobin { .. } | BalanceKind::WeightedRandom | BalanceKind::WeightedP2c { .. } => {
-                true
-            }
+            BalanceKind::WeightedRoundRobin { .. }
+            | BalanceKind::WeightedRandom
+            | BalanceKind::WeightedP2c { .. }
+            | BalanceKind::Own(_) => true,
             BalanceKind::Least | BalanceKind::P2c { .. } => is_compared,
             BalanceKind::RoundRobin | BalanceKind::Random => false,
         }

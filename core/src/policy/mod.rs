@@ -30,7 +30,7 @@ pub use classify::{Charges, Class, Facts, Header};
 pub use health::{BreakerKind, Probe, Window};
 pub use matching::{Match, Pattern, Word};
 pub use pool::{Endpoint, Pool, Price, RegionId};
-pub use queue::QueueShape;
+pub use queue::{Order, QueueShape, Shedding, Weight};
 pub use quota::{AdaptiveKind, Algorithm, Bounds, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
 pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
 
@@ -95,6 +95,8 @@ pub struct Tenant {
     pub region: String,
     /// How urgent its requests are.
     pub priority: Priority,
+    /// Its share in fair queues.
+    pub weight: Weight,
 }
 
 impl Policy {
@@ -103,6 +105,14 @@ impl Policy {
     pub fn tenant_named(&self, name: &str) -> TenantId {
         let found = self.tenants.iter().position(|tenant| tenant.name == name);
         TenantId::at(found.unwrap_or(0))
+    }
+
+    /// The share of `tenant` in fair queues. All who have no entry are one tenant, with the weight 1.
+    #[must_use]
+    pub fn weight(&self, tenant: TenantId) -> Weight {
+        self.tenants
+            .get(tenant.index())
+            .map_or(Weight::ONE, |tenant| tenant.weight)
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Pool {
     pub panic_below: f32,
     /// Active health checks.
     pub probe: Option<Probe>,
-    /// Who may wait for a permit when all are taken.
+    /// Who may wait for a permit when all are taken, and who is next.
     pub queue: QueueShape,
 }
 

@@ -163,10 +163,7 @@ pub(crate) fn policy(sizes: &[u16]) -> Policy {
             breaker: BreakerKind::Off,
             panic_below: 0.0,
             probe: None,
-            queue: QueueShape {
-                length: 10,
-                wait: SECOND * 5,
-            },
+            queue: QueueShape::fifo(10, SECOND * 5),
         });
     }
     policy.routes.push(Route {

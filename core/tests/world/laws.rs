@@ -3,7 +3,7 @@
 use tollgate_core::gate::Snapshot;
 use tollgate_core::health::Circuit;
 use tollgate_core::id::{AttemptId, EndpointId, PoolId};
-use tollgate_core::lifecycle::{Effect, End, Input, Outcome, Phase, Refusal, Ruling, Verdict};
+use tollgate_core::lifecycle::{Effect, End, Input, Outcome, Phase, Refusal, Ruling};
 use tollgate_core::memory::Memory;
 use tollgate_core::policy::{BreakerKind, LoadKind};
 use tollgate_core::time::Instant;
@@ -377,7 +377,6 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         );
         for life in &self.lives {
             assert_eq!(life.lifecycle.phase(), Phase::Settled, "not settled");
-            assert_ne!(life.told, Some(Verdict::Shed), "these queues do not shed");
         }
     }
 }

@@ -16,12 +16,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tollgate_core::dice::{Dice, Rng};
 use tollgate_core::gate::{Gate, GateInput, Snapshot};
-use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, PoolId, RequestId, RouteId};
+use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, PoolId, RequestId, RouteId, TenantId};
 use tollgate_core::lifecycle::{
     AttemptEvent, Effect, Effects, ErrorCode, Input, Lifecycle, Phase, Request, Ruling, Verdict,
 };
 use tollgate_core::memory::Memory;
-use tollgate_core::policy::{Charges, Class, Needs, Policy, Store};
+use tollgate_core::policy::{Charges, Class, Needs, Policy, Priority, Store};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Usage};
 
@@ -283,7 +283,8 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
             estimate,
             needs,
             stream: dice.chance(50),
-            ..Request::default()
+            priority: dice.pick(&[Priority::Low, Priority::Normal, Priority::High]),
+            tenant: TenantId(dice.small(3)),
         };
         let number = RequestId(u64::try_from(id).expect("a few"));
         let region = route.and_then(|route| self.gate.policy().route(route).require_region);

@@ -6,8 +6,9 @@ use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
     AdaptiveKind, Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Capability, Endpoint,
-    HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Policy, Pool, Probe, QueueShape,
-    Quota, Refund, RegionId, Retry, RetryBudget, Route, Slo, SlowStart, Store, Ties, Timeouts, Until, Window,
+    HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order, Policy, Pool, Probe,
+    QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Shedding, Slo, SlowStart, Store, Tenant, Ties,
+    Timeouts, Until, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -23,6 +24,7 @@ pub(crate) fn policy(dice: &mut impl Entropy, tilt: &Tilt) -> Policy {
     let mut policy = Policy {
         scopes: vec![String::from("account"); n_scopes],
         regions: vec![String::from("here"), String::from("there")],
+        tenants: tenants(dice),
         ..Policy::default()
     };
     for _ in 0..=dice.below(3) {
@@ -42,6 +44,15 @@ pub(crate) fn policy(dice: &mut impl Entropy, tilt: &Tilt) -> Policy {
         policy.routes.push(route);
     }
     policy
+}
+
+/// The nameless one, and two of different weight.
+fn tenants(dice: &mut impl Entropy) -> Vec<Tenant> {
+    let mut tenant = || Tenant {
+        weight: Weight::from_thousandths(nonzero(dice.pick(&[1, 1_000, 2_500]))),
+        ..Tenant::default()
+    };
+    vec![Tenant::default(), tenant(), tenant()]
 }
 
 fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize) -> Endpoint {
@@ -108,10 +119,39 @@ fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -
         breaker: breaker(dice, tilt),
         panic_below: dice.pick(&[0.0, 0.5, 0.5, 1.0]),
         probe,
-        queue: QueueShape {
-            length: dice.small(6),
-            wait: dice.pick(&[MILLI, MILLI * 200, SECOND * 5, Nanos::FOREVER]),
-        },
+        queue: queue(dice),
+    }
+}
+
+fn queue(dice: &mut impl Entropy) -> QueueShape {
+    let (length, wait) = (
+        dice.small(6),
+        dice.pick(&[MILLI, MILLI * 200, SECOND * 5, Nanos::FOREVER]),
+    );
+    let (quantum, output_default) = (nonzero(dice.pick(&[1, 100])), 10);
+    let (target, interval) = (MILLI, MILLI * 20);
+    QueueShape {
+        order: dice.pick(&[
+            Order::Fifo,
+            Order::Fifo,
+            Order::Lifo,
+            Order::AdaptiveLifo { after: MILLI },
+            Order::Priority,
+            Order::Deadline,
+            Order::Deficit {
+                quantum,
+                output_default,
+            },
+            Order::Vtc { output_default },
+        ]),
+        length,
+        wait,
+        shedding: dice.pick(&[
+            Shedding::Never,
+            Shedding::Never,
+            Shedding::CoDel { target, interval },
+            Shedding::ControlledDelay { target, interval },
+        ]),
     }
 }
 
@@ -299,7 +339,10 @@ fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
         },
         hedge,
         cancel_on_abandon: dice.chance(60),
-        slo: Slo::default(),
+        slo: Slo {
+            e2e: dice.pick(&[MILLI * 30, SECOND, Nanos::FOREVER]),
+            ..Slo::default()
+        },
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) async fn prepare(mut guest: Guest, request: Request<Body>) -> Result<
         needs: reading.needs(),
         stream: reading.stream,
         priority: who.priority,
+        tenant,
     };
     let order = Order {
         reading,

@@ -7,6 +7,7 @@ use tollgate_core::policy::{Needs, Operation};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Estimate;
 
+use super::plan::Classified;
 use super::{Engine, Event, Key, LANE_ARRIVE, LANE_TIME_OUT, Life};
 use crate::record::Observer;
 use crate::workload::{Answer, Arrivals, Call};
@@ -240,7 +241,11 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     fn request(&self, call: &Call) -> Request {
-        let (class, priority) = self.plan.class(call);
+        let Classified {
+            class,
+            priority,
+            tenant,
+        } = self.plan.class(call);
         let output = self.plan.max_tokens(class.route, call.max_tokens);
         Request {
             class,
@@ -257,6 +262,7 @@ impl<O: Observer> Engine<'_, O> {
             },
             stream: call.stream,
             priority,
+            tenant,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tollgate_core::dice::{Dice, Purpose, RequestDice};
-use tollgate_core::id::RouteId;
+use tollgate_core::id::{RouteId, TenantId};
 use tollgate_core::policy::{Class, Facts, Parameters, Policy, Price, Priority};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::{Distribution, OutOfRange};
@@ -32,13 +32,22 @@ pub struct Plan {
     pub(crate) backend_of: Vec<u16>,
     /// What each endpoint charges.
     pub(crate) prices: Vec<Option<Price>>,
-    /// The class and priority of each tenant and model, models of one tenant side by side.
-    classes: Vec<(Class, Priority)>,
+    /// What is known of the requests of each tenant and model, models of one tenant side by side.
+    classes: Vec<Classified>,
     models: usize,
     /// Whether any route adjusts requests.
     adjusts: bool,
     /// Requests to keep whole, per replication.
     pub(crate) samples: usize,
+}
+
+/// What is known of the requests of a tenant for a model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Classified {
+    pub(crate) class: Class,
+    pub(crate) priority: Priority,
+    /// As the policy knows it; all whom it does not know are one.
+    pub(crate) tenant: TenantId,
 }
 
 /// How long things are under way.
@@ -249,20 +258,21 @@ impl Plan {
     }
 
     #[inline]
-    pub(crate) fn class(&self, call: &Call) -> (Class, Priority) {
+    pub(crate) fn class(&self, call: &Call) -> Classified {
         let model = call.model.map_or(0, |model| usize::from(model.0) + 1);
         self.classes[call.tenant as usize * (self.models + 1) + model]
     }
 }
 
 /// Every combination of tenant and model, once: what a proxy does for each request.
-fn classify(policy: &Policy, workload: &Workload) -> Vec<(Class, Priority)> {
+fn classify(policy: &Policy, workload: &Workload) -> Vec<Classified> {
     let models: Vec<&str> = std::iter::once("")
         .chain(workload.models().iter().map(String::as_str))
         .collect();
     let mut classes = Vec::new();
     for tenant in workload.tenants() {
-        let known = &policy.tenants[policy.tenant_named(&tenant.name).index()];
+        let id = policy.tenant_named(&tenant.name);
+        let known = &policy.tenants[id.index()];
         let is_known = known.name == tenant.name;
         let (role, region, priority) = if is_known {
             (&known.role, &known.region, known.priority)
@@ -280,7 +290,11 @@ fn classify(policy: &Policy, workload: &Workload) -> Vec<(Class, Priority)> {
                 client_ip: &tenant.name,
                 headers: &[],
             };
-            classes.push((policy.classify(0, &facts), priority));
+            classes.push(Classified {
+                class: policy.classify(0, &facts),
+                priority,
+                tenant: id,
+            });
         }
     }
     classes

@@ -9,14 +9,14 @@
 //! |---|---|
 //! | `decode-*` | backends that batch |
 //! | `slidecounter-0-err-*` | nothing: a law of core, since an estimate is not seen from outside |
-//! | `ring-*`, `boundedload-*`, `swrr-*`, `golden-hcl`, `golden-c3`, `xhet-0`, `xhet-4`, `xhet-6` | those balancers |
+//! | `ring-*`, `boundedload-*`, `golden-hcl`, `golden-c3` | those balancers |
 //! | `aimd-avg-*`, `golden-gradient2`, `golden-vegas`, `golden-aimd`, `sre-throttle-*` | adaptive limits |
 //! | `golden-codel`, `xvtc-bound` | those queues |
-//! | `eject-times-*`, `golden-envoy-sr`, `slowstart` | outlier ejection, slow start |
-//! | `golden-peakewma` | nothing: a law of core, without a simulation |
+//! | `eject-times-*`, `golden-envoy-sr` | outlier ejection |
+//! | `golden-peakewma`, `slowstart` | nothing: laws of core, without a simulation |
 //! | `ytrace-*` | traces that are not shipped |
 //! | `consec-0` | patience: 222 million requests |
-//! | `metastable-0-drain`, `xhet-p2c-limit` | nothing |
+//! | `metastable-0-drain` | nothing |
 //!
 //! `THEORY_ONLY=mm1` runs the cases with that in their name, `THEORY_SEED=9` starts at another seed, and `--nocapture`
 //! prints the table.

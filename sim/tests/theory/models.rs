@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use tollgate_core::time::Nanos;
 
 use crate::case::Case;
 use crate::setup::{
@@ -41,7 +42,9 @@ pub(crate) fn setups(case: &Case) -> Vec<(&'static str, Setup)> {
         _ if family("dev-supermarket") || family("dev-xsupermarket") || family("dev-jsq") || family("dev-rr") => {
             gateway(farm(case))
         }
-        _ if family("dev-xhet") => gateway(two_speeds(case)),
+        _ if family("dev-xhet-p2c-limit") => gateway(overloaded(case)),
+        _ if family("dev-xhet") => gateway(two_speeds(case, case.number("load"))),
+        _ if family("dev-swrr") => gateway(turns(case)),
         _ if family("dev-ysink") || family("dev-xsinkhole") => gateway(sinkhole(case)),
         _ if family("dev-gcra") => vec![
             ("gcra", poisson_limit(case, &rate_limit("gcra", case))),
@@ -218,26 +221,62 @@ fn farm(case: &Case) -> Setup {
 }
 
 const JSQ: &str = "{ kind = \"least-in-flight\" }";
+const P2C_BY_DELAY: &str = "{ kind = \"p2c\", choices = 2, load = \"expected-delay\" }";
 const P2C: &str = "{ kind = \"p2c\", choices = 2, load = \"in-flight\" }";
 
-/// Ten fast servers and ten slow ones.
-fn two_speeds(case: &Case) -> Setup {
+/// Ten fast servers and ten slow ones, offered `load` of what they can do.
+fn two_speeds(case: &Case, load: f64) -> Setup {
     let capacity = case.number("fast") * case.number("mu_fast") + case.number("slow") * case.number("mu_slow");
-    let rate = capacity * case.number("load");
+    let rate = capacity * load;
     let fast = queues(10, "1", &exponential(1.0 / case.number("mu_fast")), "");
     let slow = queues(10, "1", &exponential(1.0 / case.number("mu_slow")), "").replace("\"b", "\"b1");
     let balance = match case.word("policy") {
+        policy if policy.starts_with("P2C on") => P2C_BY_DELAY,
         policy if policy.starts_with("P2C") => P2C,
         policy if policy.starts_with("JSQ") => JSQ,
+        policy if policy.starts_with("random weighted") => "{ kind = \"weighted-random\" }",
+        policy if policy.starts_with("shortest expected") => "{ kind = \"shortest-expected-delay\" }",
         _ => "{ kind = \"random\" }",
+    };
+    // Weights in proportion to the rates where the policy knows them; where it does not, all are alike.
+    let is_told = ["random weighted", "shortest expected", "P2C on"].map(|word| case.word("policy").starts_with(word));
+    let weights = if is_told.contains(&true) {
+        let weight = |rate: &str| Nanos::from_secs_f64(case.number(rate) * 2e-9).as_nanos();
+        [vec![weight("mu_fast"); 10], vec![weight("mu_slow"); 10]].concat()
+    } else {
+        Vec::new()
     };
     let world = World::new(poisson(rate), fast + &slow);
     let gateway = Gateway {
         endpoints: 20,
+        weights,
         balance: String::from(balance),
         ..Gateway::default()
     };
     Setup::new(&world, gateway.text(), rate, case.n_requests.unwrap_or(200_000))
+}
+
+/// More than all of them can do together: if every server is busy all the time, no load below is too much.
+fn overloaded(case: &Case) -> Setup {
+    const TOO_MUCH: f64 = 1.1;
+    two_speeds(case, TOO_MUCH)
+}
+
+/// Servers of these weights in turn.
+fn turns(case: &Case) -> Setup {
+    let weights: Vec<u64> = case.list("weights").iter().filter_map(Value::as_u64).collect();
+    let n_picks = case.expected.as_array().map_or(0, Vec::len);
+    let gateway = Gateway {
+        endpoints: weights.len(),
+        balance: String::from("{ kind = \"weighted-round-robin\" }"),
+        weights,
+        ..Gateway::default()
+    };
+    let world = World::new(steady(1.0), queues(gateway.endpoints, UNBOUNDED, AT_ONCE, ""));
+    let requests = u64::try_from(n_picks).expect("a few picks");
+    let mut setup = Setup::new(&world, gateway.text(), 1.0, requests);
+    (setup.warmup, setup.watch.each) = (0.0, true);
+    setup
 }
 
 /// One of several servers fails at once, and looks idle for it.

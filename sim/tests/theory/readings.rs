@@ -1,6 +1,6 @@
 //! From a run back to the metric of its case.
 
-use tollgate_core::lifecycle::{End, Refusal};
+use tollgate_core::lifecycle::{End, Outcome, Refusal};
 
 use crate::case::{Case, Reading};
 use crate::models::WARM_QUOTA;
@@ -56,6 +56,8 @@ pub(crate) fn measure(case: &Case, way: &str, run: &Run) -> Reading {
                 * (case.number("fast") * case.number("mu_fast") + case.number("slow") * case.number("mu_slow"));
             rate * share_of(run, 10..20) / (case.number("slow") * case.number("mu_slow"))
         }
+        // All are busy all the time if the balancer can use what is there.
+        "max stable load (lambda / total capacity)" => watch.endpoints.share(1),
         "max_admitted_in_[0,T]"
         | "max_admitted_in_any_interval_of_length_W"
         | "max_true_count_in_any_window_at_fraction_f=0.9" => as_f64(record.counts.admitted),
@@ -68,6 +70,7 @@ pub(crate) fn measure(case: &Case, way: &str, run: &Run) -> Reading {
             let spread = &watch.windows[0].spread;
             spread.variance() / spread.mean()
         }
+        "pick_sequence" => return Reading::Numbers(picks(run)),
         "allowed(1/0)" => return Reading::Numbers(decisions(run, |end, _| f64::from(u8::from(end == End::Completed)))),
         "retry_after_s" => {
             return Reading::Numbers(decisions(run, |end, arrived| match end {
@@ -80,6 +83,16 @@ pub(crate) fn measure(case: &Case, way: &str, run: &Run) -> Reading {
         metric => panic!("nobody measures `{metric}`"),
     };
     Reading::Number(number)
+}
+
+/// Where each request went, in order.
+fn picks(run: &Run) -> Vec<f64> {
+    let mut each = run.record.observer.each.clone().expect("each request is remembered");
+    each.sort_by_key(|(number, _)| *number);
+    let endpoint = |outcome: &Outcome| outcome.endpoint.expect("all are answered").index();
+    each.iter()
+        .map(|(_, outcome)| as_f64(endpoint(outcome) as u64))
+        .collect()
 }
 
 fn decisions(run: &Run, of: impl Fn(End, tollgate_core::time::Instant) -> f64) -> Vec<f64> {

@@ -129,6 +129,8 @@ impl World {
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
     pub(crate) endpoints: usize,
+    /// Of each endpoint; 1 of those beyond the list.
+    pub(crate) weights: Vec<u64>,
     pub(crate) balance: String,
     pub(crate) health: String,
     pub(crate) queue: u32,
@@ -142,6 +144,7 @@ impl Default for Gateway {
     fn default() -> Gateway {
         Gateway {
             endpoints: 1,
+            weights: Vec::new(),
             balance: String::from("{ kind = \"round-robin\" }"),
             health: String::from("{ kind = \"off\" }"),
             queue: 0,
@@ -171,7 +174,12 @@ impl Gateway {
             .in_flight
             .map_or(String::new(), |most| format!("max_in_flight = {most}\n"));
         for number in 0..self.endpoints {
-            write!(text, "[[pool.endpoint]]\nname = \"b{number}\"\n{permits}").expect("text grows");
+            let weight = self.weights.get(number).copied().unwrap_or(1);
+            write!(
+                text,
+                "[[pool.endpoint]]\nname = \"b{number}\"\nweight = {weight}\n{permits}"
+            )
+            .expect("text grows");
         }
         write!(
             text,

@@ -5,7 +5,7 @@
 //! [`ConcurrencyLaw`] turns what was seen into a limit; [`Adaptive`] admits by it, as
 //! [`Permits`](super::Permits) do by a fixed one.
 //!
-//! | Law | From |
+//! | Adaptive law | From |
 //! |---|---|
 //! | [`Aimd`] | Chiu and Jain 1989; Netflix `AIMDLimit` |
 //! | [`Vegas`], in [`Windowed`] | Brakmo and Peterson 1995; Netflix `VegasLimit` |

@@ -81,14 +81,7 @@ pub(super) fn read(table: &mut Section<'_>) -> Read {
         }
     };
     let load = load(table, word);
-    let is_compared = match kind {
-        BalanceKind::Least | BalanceKind::P2c { .. } | BalanceKind::WeightedP2c { .. } => true,
-        BalanceKind::RoundRobin
-        | BalanceKind::WeightedRoundRobin { .. }
-        | BalanceKind::Random
-        | BalanceKind::WeightedRandom => false,
-    };
-    let (ties, staleness) = if is_compared {
+    let (ties, staleness) = if kind.compares() {
         (ties(table), table.or("staleness", kind::duration, Nanos::ZERO))
     } else {
         (Ties::Random, Nanos::ZERO)

@@ -10,7 +10,6 @@ use crate::time::Nanos;
 pub(super) fn read(section: &Section<'_>) -> raw::Pool {
     let name = named(section);
     let balance = balance::read(&mut section.table_or_empty("balance"));
-    section.not_built_yet("codel");
     let endpoints = section.tables("endpoint", super::ENDPOINTS);
     if endpoints.is_empty() {
         let help = Some("add [[pool.endpoint]] below it");
@@ -27,7 +26,7 @@ pub(super) fn read(section: &Section<'_>) -> raw::Pool {
             breaker: health::read(&mut section.table_or_empty("health")),
             panic_below: health::single(section.or("panic_below", kind::share, 0.5)),
             probe: section.table("probe").as_ref().map(health::probe),
-            queue: queue::read(&section.table_or_empty("queue")),
+            queue: queue::read(section),
         },
         name: name.span,
         choices: balance.choices,

@@ -1,14 +1,15 @@
 //! `[[tenant]]`
 
+use core::num::NonZeroU32;
+
 use super::raw;
 use crate::file::kind::Wrong;
 use crate::file::{At, Section, Value, kind};
-use crate::policy::{Priority, Tenant};
+use crate::policy::{Priority, Tenant, Weight};
 
 pub(super) fn read(section: &Section<'_>) -> raw::Tenant {
     let name = named(section);
     let hashes = section.list("key_hashes", super::WORDS, key_hash).unwrap_or_default();
-    weight(section);
     raw::Tenant {
         name: name.span,
         key_hashes: hashes.iter().map(|hash| hash.span).collect(),
@@ -18,6 +19,7 @@ pub(super) fn read(section: &Section<'_>) -> raw::Tenant {
             role: section.or("role", kind::text, alloc::string::String::new()),
             region: section.or("region", kind::text, alloc::string::String::new()),
             priority: section.or("priority", kind::one_of(&Priority::NAMES, &[]), Priority::Normal),
+            weight: section.or("weight", share, Weight::ONE),
         },
     }
 }
@@ -30,17 +32,17 @@ pub(super) fn named(section: &Section<'_>) -> At<alloc::string::String> {
     })
 }
 
-/// Weights come later: only equal ones are accepted.
-pub(super) fn weight(section: &Section<'_>) {
-    section.optional("weight", |value: &Value<'_>| {
-        let weight = kind::positive(1e6)(value)?;
-        let is_one = weight.to_bits() == 1.0_f64.to_bits();
-        if is_one {
-            Ok(())
-        } else {
-            Err(later("a weight other than 1", "leave it out"))
-        }
-    });
+/// A share in fair queues, to the nearest thousandth.
+fn share(value: &Value<'_>) -> Result<Weight, Wrong> {
+    let number = kind::number(value).ok().filter(|number| (0.001..=1e6).contains(number));
+    let number = number.ok_or_else(|| Wrong::expected("a number from 0.001 to 1000000"))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 1 to 1e9, by the filter"
+    )]
+    let thousandths = (number * 1e3 + 0.5) as u32;
+    Ok(NonZeroU32::new(thousandths).map_or(Weight::ONE, Weight::from_thousandths))
 }
 
 /// Why a value that is right in a later release is wrong in this one.
