@@ -45,6 +45,8 @@ pub enum Purpose {
     Trace,
     /// Time per output token of a backend.
     Pace,
+    /// Whether a suspected endpoint is ejected indeed.
+    Enforcement,
     /// When an adaptive limit measures anew.
     Limit,
     /// Whether a throttle turns a request away.

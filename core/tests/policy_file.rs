@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tollgate_core::fault::Fault;
 use tollgate_core::policy::{
-    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order,
+    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order, Outlier,
     Partition, Policy, Priority, Shedding, Store, Until, Weight, Window, Word, file,
 };
 use tollgate_core::time::Nanos;
@@ -97,6 +97,12 @@ fn the_reference_reads_as_it_says() {
     assert_ne!(policy.endpoints[1].scope, policy.endpoints[2].scope);
     assert_eq!(policy.pools[1].balance.kind, BalanceKind::Least);
     assert_eq!(policy.pools[2].breaker, BreakerKind::Off);
+    let by_envoy = policy
+        .pools
+        .iter()
+        .find(|pool| pool.name == "as-envoy")
+        .expect("there is one");
+    assert_eq!(by_envoy.breaker, BreakerKind::Outlier(Outlier::default()));
     queues_read_as_they_say(&policy);
     balances_read_as_they_say(&policy);
 

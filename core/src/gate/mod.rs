@@ -23,6 +23,7 @@ mod fleet;
 mod health;
 mod limits;
 mod loads;
+mod outlier;
 mod snapshot;
 mod tiers;
 mod view;
@@ -142,7 +143,7 @@ impl<M: Memory> Gate<M> {
         for pool in self.pools() {
             self.fleet.drain(&self.policy, pool, now, effects);
         }
-        if let Some(at) = self.fleet.probe_due(&self.policy, now, effects) {
+        if let Some(at) = self.fleet.rounds(&self.policy, now, effects) {
             effects.push(Effect::WakeGateAt { at });
         }
     }

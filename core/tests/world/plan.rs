@@ -6,9 +6,9 @@ use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
     AdaptiveKind, Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Capability, Endpoint,
-    HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order, Policy, Pool, Probe,
-    QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Shedding, Slo, SlowStart, Store, Tenant, Ties,
-    Timeouts, Until, Weight, Window,
+    FailurePercentage, HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order,
+    Outlier, Percent, Policy, Pool, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row,
+    Shedding, Slo, SlowStart, Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -178,6 +178,9 @@ fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {
     let open = dice.pick(&[Nanos::ZERO, MILLI * 50, MILLI * 500, SECOND * 3]);
     let probes = nonzero(1 + dice.small(3));
     if dice.chance(20) {
+        return BreakerKind::Outlier(outlier(dice));
+    }
+    if dice.chance(20) {
         return BreakerKind::MaxFails {
             max_fails: nonzero(1 + dice.small(3)),
             fail_timeout: open,
@@ -196,6 +199,36 @@ fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {
         min_requests: nonzero(1 + dice.small(3)),
         open,
         probes,
+    }
+}
+
+fn outlier(dice: &mut impl Entropy) -> Outlier {
+    let percents = [Percent::NONE, Percent::new(50), Percent::ALL, Percent::ALL];
+    let volume = Volume {
+        minimum_hosts: 1 + dice.small(2),
+        request_volume: 1 + dice.small(2),
+    };
+    let row = Row {
+        length: nonzero(1 + dice.small(4)),
+        enforcing: dice.pick(&percents),
+    };
+    Outlier {
+        interval: dice.pick(&[MILLI * 20, MILLI * 500]),
+        base_ejection_time: dice.pick(&[MILLI, MILLI * 100, SECOND]),
+        max_ejection_time: SECOND * 2,
+        max_ejection_percent: dice.pick(&percents),
+        consecutive_5xx: row,
+        consecutive_gateway_failure: row,
+        success_rate: SuccessRate {
+            volume,
+            stdev_thousandths: dice.pick(&[1, 1_000, 1_900]),
+            enforcing: dice.pick(&percents),
+        },
+        failure_percentage: FailurePercentage {
+            volume,
+            threshold: Percent::new(50),
+            enforcing: dice.pick(&percents),
+        },
     }
 }
 

@@ -40,6 +40,7 @@ mod health;
 mod law;
 mod limit;
 mod matching;
+mod outlier;
 mod pool;
 mod queue;
 mod raw;
