@@ -3,7 +3,7 @@
 use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
 use crate::dice::Purpose;
 use crate::fault::Fault;
-use crate::gate::{AttemptVerdict, Fared, Granted, Withdrawal};
+use crate::gate::{AttemptVerdict, Fared, Granted, Used, Withdrawal};
 use crate::memory::Memory;
 use crate::queue::{Permit, Place, Removal};
 use crate::usage::Usage;
@@ -196,11 +196,13 @@ impl Lifecycle {
         let granted = core::mem::take(&mut self.holds.limits);
         if !granted.is_empty() {
             let limits = &turn.gate.limits;
-            let (charges, estimate) = (&self.request.class.charges, self.request.estimate);
+            let (class, estimate) = (&self.request.class, self.request.estimate);
             if launched {
-                limits.settle_all(charges, granted, estimate, used, turn.now);
+                let spent = self.outcome.spent;
+                let used = Used { usage: used, spent };
+                limits.settle_all(class, granted, estimate, used, turn.now);
             } else {
-                limits.undo_all(charges, granted, estimate, turn.now);
+                limits.undo_all(class, granted, estimate, turn.now);
             }
         }
         if core::mem::take(&mut self.holds.remote) != Remote::Nothing {

@@ -63,6 +63,7 @@ pub(super) fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
         ("tokens", Unit::Tokens),
         ("input-tokens", Unit::InputTokens),
         ("output-tokens", Unit::OutputTokens),
+        ("micro-usd", Unit::MicroUsd),
         ("in-flight", Unit::InFlight),
     ];
     let are_permits = law == Some(Law::Permits);
@@ -75,24 +76,31 @@ pub(super) fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
     section.or(
         "unit",
         |value: &Value<'_>| {
-            let unit = kind::one_of(units, &["micro-usd"])(value)?;
+            let unit = kind::one_of(units, &[])(value)?;
             match unit {
-                Unit::Requests if are_permits => Err(Wrong::said(
+                Unit::Requests | Unit::MicroUsd if are_permits => Err(Wrong::said(
                     "permits count what is in flight: requests, or their tokens",
                     "not for permits",
                 )
                 .help("unit = \"in-flight\", a unit of tokens, or another algorithm")),
-                Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens if adapts => Err(Wrong::said(
-                    "an adaptive limit counts requests in flight, and nothing else",
-                    "not for an adaptive limit",
-                )
-                .help("unit = \"in-flight\", or another algorithm")),
+                Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::MicroUsd if adapts => {
+                    Err(Wrong::said(
+                        "an adaptive limit counts requests in flight, and nothing else",
+                        "not for an adaptive limit",
+                    )
+                    .help("unit = \"in-flight\", or another algorithm"))
+                }
                 Unit::InFlight if law.is_some() && !are_permits && !adapts => Err(Wrong::said(
                     "only permits and adaptive limits count requests in flight",
                     "not for a quota",
                 )
                 .help("algorithm = \"permits\", or another unit")),
-                Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::InFlight => Ok(unit),
+                Unit::Requests
+                | Unit::Tokens
+                | Unit::InputTokens
+                | Unit::OutputTokens
+                | Unit::MicroUsd
+                | Unit::InFlight => Ok(unit),
             }
         },
         default,
