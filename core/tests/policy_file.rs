@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tollgate_core::fault::Fault;
+use tollgate_core::id::RouteId;
 use tollgate_core::policy::{
-    Algorithm, BalanceKind, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order, Outlier, Partition, Policy,
-    Priority, Shedding, Store, Until, Weight, Window, Word, file,
+    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order, Outlier,
+    Partition, Policy, Priority, Shedding, Store, Until, Weight, Window, Word, file,
 };
 use tollgate_core::time::Nanos;
-use tollgate_core::usage::Unit;
+use tollgate_core::usage::{Rates, Unit};
 
 const REFERENCE: &str = include_str!("policies/reference.toml");
 const MINIMAL: &str = include_str!("policies/minimal.toml");
@@ -78,6 +79,19 @@ fn the_reference_reads_as_it_says() {
     assert_eq!(segments.get(), 6);
     assert!(matches!(policy.limits[7].algorithm, Algorithm::SlidingLog(_)));
     assert!(matches!(policy.limits[8].algorithm, Algorithm::SlidingWindow(_)));
+    let Algorithm::Adaptive(AdaptiveKind::Gradient, bounds) = policy.limits[9].algorithm else {
+        panic!()
+    };
+    let numbers = [bounds.initial, bounds.min, bounds.max].map(core::num::NonZeroU32::get);
+    assert_eq!((numbers, policy.limits[9].unit), ([20, 5, 1_000], Unit::InFlight));
+    for (at, kind) in [
+        (10, AdaptiveKind::Aimd),
+        (11, AdaptiveKind::Vegas),
+        (12, AdaptiveKind::EnvoyGradient),
+    ] {
+        let as_published = Algorithm::Adaptive(kind, Bounds::published(kind));
+        assert_eq!(policy.limits[at].algorithm, as_published);
+    }
 
     assert_eq!(policy.pools[0].endpoints, 0..2);
     assert_eq!(policy.endpoints[0].scope, policy.endpoints[1].scope);
@@ -237,6 +251,53 @@ fn burst_is_the_amount_unless_it_is_said() {
         panic!()
     };
     assert_eq!(quota.burst, quota.amount);
+}
+
+/// What a limit in money does not meet needs no price.
+#[test]
+fn money_asks_for_the_prices_it_meets() {
+    let policy = good(
+        r#"
+        [[limit]]
+        name = "money"
+        unit = "micro-usd"
+        when = { model = "paid" }
+        quota = { amount = 5_000_000, period = "24h" }
+        estimate = { output_default = 100 }
+        [[pool]]
+        name = "paid"
+        balance = { kind = "round-robin" }
+        [[pool.endpoint]]
+        name = "cheap"
+        price = { input = 0.15, output = 0.60 }
+        [[pool.endpoint]]
+        name = "dear"
+        price = { input = 2.50, output = 10.0 }
+        [[pool]]
+        name = "own"
+        [[pool.endpoint]]
+        name = "gpu"
+        [[route]]
+        name = "paid"
+        match = { model = "p*" }
+        pools = ["paid"]
+        [[route]]
+        name = "own"
+        match = { model = "own-*" }
+        pools = ["own"]
+        "#,
+    );
+    assert_eq!(policy.limits[0].unit, Unit::MicroUsd);
+    let dear = Rates {
+        input: 2_500_000,
+        output: 10_000_000,
+    };
+    assert_eq!(
+        policy.rates(RouteId(0)),
+        [dear],
+        "the other is cheaper whatever is used"
+    );
+    assert_eq!(policy.rates(RouteId(1)), []);
 }
 
 /// The hash names result sets: it must not move when the reader does.

@@ -1,7 +1,9 @@
 //! The end, whichever it is: everything that was taken is given back or trued up, once.
 
 use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
-use crate::gate::{AttemptVerdict, Granted, Withdrawal};
+use crate::dice::Purpose;
+use crate::fault::Fault;
+use crate::gate::{AttemptVerdict, Fared, Granted, Used, Withdrawal};
 use crate::memory::Memory;
 use crate::queue::{Permit, Place, Removal};
 use crate::usage::Usage;
@@ -82,11 +84,65 @@ impl Lifecycle {
         debug_assert!(self.attempts.is_idle(), "attempts are stopped before the end");
         self.leave_queue(turn);
         self.return_withdrawal(turn);
+        self.sample_end(turn, end);
         self.settle_limits(turn);
         self.outcome.end = end;
         self.outcome.finished = turn.now;
         self.phase = Phase::Settled;
         turn.effects.push(Effect::Finish);
+    }
+
+    /// Tells the limits that adapt how the request fares.
+    pub(super) fn sample<M: Memory>(&mut self, turn: &mut Turn<'_, M>, timed: bool, dropped: bool) {
+        let fared = Fared {
+            prompt: self.request.estimate.input,
+            timed,
+            dropped,
+        };
+        let charges = &self.request.class.charges;
+        let rng = self.dice.roll(Purpose::Limit, 0);
+        let limits = &turn.gate.limits;
+        limits.sample_all(charges, &mut self.holds.limits, fared, turn.now, &rng);
+    }
+
+    /// The same at the `end` of a request that has had no token: only what overload has ended tells anything, and of that
+    /// only what was waited for has a latency.
+    fn sample_end<M: Memory>(&mut self, turn: &mut Turn<'_, M>, end: End) {
+        if !self.holds.limits.is_unsampled() {
+            return;
+        }
+        let (End::Failed { refusal } | End::Refused { refusal }) = end else {
+            return;
+        };
+        match refusal {
+            Refusal::QueueTimeout
+            | Refusal::Deadline
+            | Refusal::OutOfAttempts {
+                fault: Fault::Timeout, ..
+            } => self.sample(turn, true, true),
+            Refusal::QueueFull
+            | Refusal::Shed
+            | Refusal::OutOfAttempts {
+                fault: Fault::RateLimited | Fault::Overloaded,
+                ..
+            } => self.sample(turn, false, true),
+            Refusal::OutOfAttempts {
+                fault:
+                    Fault::Connect
+                    | Fault::NoConnection
+                    | Fault::Server
+                    | Fault::Client
+                    | Fault::Stream
+                    | Fault::QuotaExhausted
+                    | Fault::Credential,
+                ..
+            }
+            | Refusal::Limited { .. }
+            | Refusal::NoEndpoint { .. }
+            | Refusal::NoRoute
+            | Refusal::TooLarge { .. }
+            | Refusal::Unauthorized => {}
+        }
     }
 
     /// Gives up on limits elsewhere: whatever they charge, now or later, they are to give back.
@@ -140,11 +196,13 @@ impl Lifecycle {
         let granted = core::mem::take(&mut self.holds.limits);
         if !granted.is_empty() {
             let limits = &turn.gate.limits;
-            let (charges, estimate) = (&self.request.class.charges, self.request.estimate);
+            let (class, estimate) = (&self.request.class, self.request.estimate);
             if launched {
-                limits.settle_all(charges, granted, estimate, used, turn.now);
+                let spent = self.outcome.spent;
+                let used = Used { usage: used, spent };
+                limits.settle_all(class, granted, estimate, used, turn.now);
             } else {
-                limits.undo_all(charges, granted, estimate, turn.now);
+                limits.undo_all(class, granted, estimate, turn.now);
             }
         }
         if core::mem::take(&mut self.holds.remote) != Remote::Nothing {

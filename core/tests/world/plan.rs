@@ -5,10 +5,10 @@ use std::num::{NonZeroU32, NonZeroU64};
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
-    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, FailurePercentage,
-    HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order, Outlier, Percent, Policy,
-    Pool, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row, Shedding, Slo, SlowStart, Store,
-    SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
+    AdaptiveKind, Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Capability, Endpoint,
+    FailurePercentage, HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order,
+    Outlier, Percent, Policy, Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row,
+    Shedding, Slo, SlowStart, Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -77,7 +77,11 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
         tier: dice.pick(&[0, 0, 0, 1, 7]),
         weight: nonzero(dice.pick(&[1, 1, 1, 2, 5, 1_000])),
         max_in_flight: dice.chance(tilt.scarce).then(|| nonzero(1 + dice.small(3))),
-        price: None,
+        price: dice.chance(60).then(|| Price {
+            input: dice.pick(&[0.15, 2.5]),
+            cached_input: 0.0,
+            output: dice.pick(&[0.6, 10.0]),
+        }),
         can,
         scope: ScopeId::at(dice.index(n_scopes)),
     }
@@ -245,6 +249,17 @@ fn limit(dice: &mut impl Entropy) -> Limit {
     };
     let most = nonzero(1 + dice.small(8));
     let segments = nonzero(1 + dice.small(4));
+    let bounds = Bounds {
+        initial: most,
+        min: nonzero(1),
+        max: nonzero(8 + dice.small(8)),
+    };
+    let kind = dice.pick(&[
+        AdaptiveKind::Aimd,
+        AdaptiveKind::Vegas,
+        AdaptiveKind::Gradient,
+        AdaptiveKind::EnvoyGradient,
+    ]);
     let algorithm = dice.pick(&[
         Algorithm::Gcra(quota),
         Algorithm::TokenBucket(quota),
@@ -262,9 +277,12 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         Algorithm::SlidingWindow(ledger),
         Algorithm::Permits(most),
         Algorithm::Permits(nonzero(most.get() * 300)),
+        Algorithm::Adaptive(kind, bounds),
+        Algorithm::Adaptive(kind, bounds),
     ]);
     let unit = match algorithm {
         Algorithm::Permits(permits) if permits == most => Unit::InFlight,
+        Algorithm::Adaptive(..) => Unit::InFlight,
         Algorithm::Permits(_) => dice.pick(&[Unit::Tokens, Unit::InputTokens, Unit::OutputTokens]),
         Algorithm::Gcra(_)
         | Algorithm::TokenBucket(_)
@@ -272,9 +290,13 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         | Algorithm::FixedWindow(_)
         | Algorithm::SegmentedWindow { .. }
         | Algorithm::SlidingLog(_)
-        | Algorithm::SlidingWindow(_) => {
-            dice.pick(&[Unit::Requests, Unit::Tokens, Unit::InputTokens, Unit::OutputTokens])
-        }
+        | Algorithm::SlidingWindow(_) => dice.pick(&[
+            Unit::Requests,
+            Unit::Tokens,
+            Unit::InputTokens,
+            Unit::OutputTokens,
+            Unit::MicroUsd,
+        ]),
     };
     Limit {
         name: String::from("limit"),
@@ -298,10 +320,11 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             | Algorithm::SegmentedWindow { .. }
             | Algorithm::SlidingLog(_)
             | Algorithm::SlidingWindow(_)
-            | Algorithm::Permits(_) => nonzero(100),
+            | Algorithm::Permits(_)
+            | Algorithm::Adaptive(..) => nonzero(100),
         },
         store: match dice.below(4) {
-            0 => Store::Strict {
+            0 if unit != Unit::MicroUsd => Store::Strict {
                 deadline: dice.pick(&[MILLI, MILLI * 50]),
                 on_outage: dice.pick(&[
                     OnOutage::LocalShare,

@@ -1,15 +1,19 @@
 //! One limit: its algorithm, the states of its keys, and what a request costs it.
 
-use super::Reach;
+use alloc::boxed::Box;
+
+use super::adaptive::{AdaptiveLaw, AdaptiveLimit, with_adaptive_law};
+use super::{Reach, Used};
+use crate::dice::Rng;
 use crate::id::KeyHash;
 use crate::limit::{
-    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Permits, SegmentedWindow, SlidingLog, SlidingWindow, Standing,
-    Taken, TokenBucket,
+    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Permits, Sample, SegmentedWindow, SlidingLog, SlidingWindow,
+    Standing, Taken, TokenBucket,
 };
 use crate::memory::{Keyed, Memory, Place, Slot};
 use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
 use crate::time::{Instant, Nanos};
-use crate::usage::{Cost, Estimate, Unit, Usage};
+use crate::usage::{Cost, Estimate, Rates, Unit};
 
 pub(super) struct Entry<M: Memory> {
     law: Law<M>,
@@ -34,6 +38,7 @@ enum Law<M: Memory> {
     SlidingLog(SlidingLog, M::Table<<SlidingLog as Limiter>::State>),
     SlidingWindow(SlidingWindow, M::Table<<SlidingWindow as Limiter>::State>),
     Permits(Permits, M::Table<<Permits as Limiter>::State>),
+    Adaptive(Box<AdaptiveLimit<M>>),
 }
 
 /// Runs `$body` with the limiter and table of whichever law it is.
@@ -48,6 +53,7 @@ macro_rules! with_law {
             Law::SlidingLog($limiter, $table) => $body,
             Law::SlidingWindow($limiter, $table) => $body,
             Law::Permits($limiter, $table) => $body,
+            Law::Adaptive(adaptive) => with_adaptive_law!(&adaptive.law, $limiter, $table => $body),
         }
     };
 }
@@ -76,6 +82,7 @@ impl<M: Memory> Entry<M> {
             Algorithm::SlidingLog(quota) => Law::SlidingLog(SlidingLog::new(quota), M::Table::new(table)),
             Algorithm::SlidingWindow(quota) => Law::SlidingWindow(SlidingWindow::new(quota), M::Table::new(table)),
             Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
+            Algorithm::Adaptive(kind, bounds) => Law::Adaptive(Box::new(AdaptiveLimit::new(kind, bounds, table))),
         };
         Entry {
             law,
@@ -106,18 +113,17 @@ impl<M: Memory> Entry<M> {
     /// What the request is charged. What it does not say is assumed, but never more than the limit can hold: a
     /// request is not refused for ever on a guess.
     #[inline]
-    pub(super) fn cost(&self, estimate: Estimate) -> Cost {
-        let cost = self.unit.cost(estimate.or(self.output_default));
+    pub(super) fn cost(&self, estimate: Estimate, rates: &[Rates]) -> Cost {
+        let cost = self.unit.cost(estimate.or(self.output_default), rates);
         if estimate.output.is_some() {
             return cost;
         }
-        let certain = self.unit.cost(estimate.or(0));
+        let certain = self.unit.cost(estimate.or(0), rates);
         cost.min(self.most).max(certain)
     }
 
     #[inline]
-    pub(super) fn take(&self, key: KeyHash, now: Instant, estimate: Estimate) -> (Decision, Place) {
-        let cost = self.cost(estimate);
+    pub(super) fn take(&self, key: KeyHash, now: Instant, cost: Cost) -> (Decision, Place) {
         let (decision, place) = with_law!(&self.law, limiter, table => table.update(
             key,
             |state| limiter.is_idle(state, now),
@@ -130,8 +136,7 @@ impl<M: Memory> Entry<M> {
         (decision, place)
     }
 
-    pub(super) fn peek(&self, key: KeyHash, now: Instant, estimate: Estimate) -> Decision {
-        let cost = self.cost(estimate);
+    pub(super) fn peek(&self, key: KeyHash, now: Instant, cost: Cost) -> Decision {
         with_law!(&self.law, limiter, table => table.read(key, |state| limiter.peek(state, now, cost)))
     }
 
@@ -152,11 +157,17 @@ impl<M: Memory> Entry<M> {
         ));
     }
 
-    pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Usage) {
+    pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Used) {
         self.release(taken);
+        let truth = match self.unit {
+            Unit::MicroUsd => used.spent.micro_usd(),
+            Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::InFlight => {
+                self.unit.cost(used.usage, &[])
+            }
+        };
         let used = match self.law {
             // Nothing is in flight any more, whatever was used.
-            Law::Permits(..) => 0,
+            Law::Permits(..) | Law::Adaptive(_) => 0,
             Law::Gcra(..)
             | Law::TokenBucket(..)
             | Law::LeakyBucket(..)
@@ -164,8 +175,8 @@ impl<M: Memory> Entry<M> {
             | Law::SegmentedWindow(..)
             | Law::SlidingLog(..)
             | Law::SlidingWindow(..) => match self.refund {
-                Refund::Full => self.unit.cost(used),
-                Refund::None => self.unit.cost(used).max(taken.cost),
+                Refund::Full => truth,
+                Refund::None => truth.max(taken.cost),
             },
         };
         if used == taken.cost {
@@ -177,6 +188,34 @@ impl<M: Memory> Entry<M> {
             |state| limiter.is_idle(state, now),
             |state| limiter.settle(state, now, taken, used),
         ));
+    }
+
+    /// Whether its limit follows how requests fare.
+    #[inline]
+    pub(super) fn adapts(&self) -> bool {
+        matches!(self.law, Law::Adaptive(_))
+    }
+
+    /// A request of `key` has fared so.
+    pub(super) fn sample(&self, key: KeyHash, place: Place, sample: Sample, prompt: u32, rng: Rng) {
+        if let Law::Adaptive(adaptive) = &self.law {
+            adaptive.sample(key, place, sample, prompt, rng);
+        }
+    }
+
+    /// The limit that the key sampled last has now; none of a limit that does not move.
+    pub(super) fn latest(&self) -> Option<u32> {
+        match &self.law {
+            Law::Adaptive(adaptive) => Some(adaptive.latest()),
+            Law::Gcra(..)
+            | Law::TokenBucket(..)
+            | Law::LeakyBucket(..)
+            | Law::FixedWindow(..)
+            | Law::SegmentedWindow(..)
+            | Law::SlidingLog(..)
+            | Law::SlidingWindow(..)
+            | Law::Permits(..) => None,
+        }
     }
 
     pub(super) fn standing(&self, key: KeyHash, now: Instant) -> Standing {

@@ -7,22 +7,35 @@
 //! | What was charged is reserved, was used, or was given back, on every exit. | `reserved_used_and_refunded_are_what_was_charged` |
 //! | Either memory decides alike. | `levels_are_decided_alike_by_either_memory` |
 
+mod adaptive;
 mod entry;
 
 use alloc::vec::Vec;
 
 use entry::Entry;
 
-use crate::id::{KeyHash, LimitId};
-use crate::limit::{Decision, Standing, Taken};
+use crate::dice::Rng;
+use crate::id::{KeyHash, LimitId, RouteId};
+use crate::limit::{Decision, Sample, Standing, Taken};
 use crate::memory::{Memory, Place, Slot};
-use crate::policy::{Charges, OnOutage, Policy, Store};
+use crate::policy::{Charges, Class, OnOutage, Policy, Store};
 use crate::time::{Instant, Nanos};
-use crate::usage::{Cost, Estimate, Usage};
+use crate::usage::{Cost, Estimate, PicoUsd, Rates, Usage};
 
 /// Every limit of a policy, with its states.
 pub struct Limits<M: Memory> {
     entries: Vec<Entry<M>>,
+    /// What a request may cost at most, by route.
+    rates: Vec<Vec<Rates>>,
+}
+
+/// What a request has used, once it is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Of the attempt that answered.
+    pub usage: Usage,
+    /// What all attempts cost together, as far as is known.
+    pub spent: PicoUsd,
 }
 
 /// Which of a request's limits are meant.
@@ -49,6 +62,19 @@ pub struct Granted {
     charged: u8,
     /// Which of them from the shared overflow key.
     overflow: u8,
+    /// Which of them adapt, and do not know yet how the request fares.
+    unsampled: u8,
+}
+
+/// How a request fared, for the limits that adapt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fared {
+    /// Tokens of its prompt.
+    pub prompt: u32,
+    /// Whether its latency tells of a queue.
+    pub timed: bool,
+    /// Whether it was dropped, because of too much load.
+    pub dropped: bool,
 }
 
 impl Granted {
@@ -56,6 +82,21 @@ impl Granted {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.charged == 0
+    }
+
+    /// Whether a limit waits to hear how the request fares.
+    #[must_use]
+    #[inline]
+    pub fn is_unsampled(&self) -> bool {
+        self.unsampled != 0
+    }
+
+    fn place(&self, index: usize) -> Place {
+        if self.overflow & 1 << index == 0 {
+            Place::Own
+        } else {
+            Place::Overflow
+        }
     }
 
     /// These charges, of [`Reach::Local`], and those that the same request fell back to.
@@ -67,6 +108,7 @@ impl Granted {
             fallen: fallback.fallen,
             charged: self.charged | fallback.charged,
             overflow: self.overflow | fallback.overflow,
+            unsampled: self.unsampled | fallback.unsampled,
         }
     }
 }
@@ -90,6 +132,9 @@ impl<M: Memory> Limits<M> {
     pub fn new(policy: &Policy) -> Limits<M> {
         Limits {
             entries: policy.limits.iter().map(Entry::new).collect(),
+            rates: (0..policy.routes.len())
+                .map(|at| policy.rates(RouteId::at(at)))
+                .collect(),
         }
     }
 
@@ -104,7 +149,7 @@ impl<M: Memory> Limits<M> {
     /// [`LimitRefusal`] if any of them refuses.
     pub fn take_all(
         &self,
-        charges: &Charges,
+        class: &Class,
         reach: Reach,
         estimate: Estimate,
         now: Instant,
@@ -115,18 +160,19 @@ impl<M: Memory> Limits<M> {
             fallen: now,
             ..Granted::default()
         };
-        for index in 0..charges.len() {
-            let (limit, key) = charges.at(index);
+        for index in 0..class.charges.len() {
+            let (limit, key) = class.charges.at(index);
             let entry = &self.entries[limit.index()];
             if !entry.is_in(reach) {
                 continue;
             }
-            let (decision, place) = entry.take(key, now, estimate);
+            let (decision, place) = entry.take(key, now, entry.cost(estimate, self.rates_of(class)));
             match decision {
                 Decision::Allow { at } => {
                     granted.at = granted.at.max(at);
                     granted.charged |= 1 << index;
                     granted.overflow |= u8::from(place == Place::Overflow) << index;
+                    granted.unsampled |= u8::from(entry.adapts()) << index;
                 }
                 Decision::Wait { until } => {
                     let refusal = LimitRefusal {
@@ -135,11 +181,11 @@ impl<M: Memory> Limits<M> {
                         never: false,
                         overflow: place == Place::Overflow,
                     };
-                    self.undo_all(charges, granted, estimate, now);
-                    return Err(self.binding(charges, reach, index + 1, estimate, now, refusal));
+                    self.undo_all(class, granted, estimate, now);
+                    return Err(self.binding(class, reach, index + 1, estimate, now, refusal));
                 }
                 Decision::Never => {
-                    self.undo_all(charges, granted, estimate, now);
+                    self.undo_all(class, granted, estimate, now);
                     return Err(LimitRefusal::never(limit));
                 }
             }
@@ -148,18 +194,39 @@ impl<M: Memory> Limits<M> {
     }
 
     /// Takes back what was granted, newest first, as if it had not been.
-    pub fn undo_all(&self, charges: &Charges, granted: Granted, estimate: Estimate, now: Instant) {
-        for index in (0..charges.len()).rev() {
-            if let Some((entry, key, place, taken)) = self.hold(charges, granted, index, estimate) {
+    pub fn undo_all(&self, class: &Class, granted: Granted, estimate: Estimate, now: Instant) {
+        for index in (0..class.charges.len()).rev() {
+            if let Some((entry, key, place, taken)) = self.hold(class, granted, index, estimate) {
                 entry.undo(key, place, now, taken);
             }
         }
     }
 
-    /// Trues up what was granted on an estimate, now that the truth is known.
-    pub fn settle_all(&self, charges: &Charges, granted: Granted, estimate: Estimate, used: Usage, now: Instant) {
+    /// Tells the limits that adapt how the request fares: once, and before it is settled.
+    pub fn sample_all(&self, charges: &Charges, granted: &mut Granted, fared: Fared, now: Instant, rng: &Rng) {
+        let unsampled = core::mem::take(&mut granted.unsampled);
         for index in 0..charges.len() {
-            if let Some((entry, key, place, taken)) = self.hold(charges, granted, index, estimate) {
+            if unsampled & 1 << index == 0 {
+                continue;
+            }
+            let (limit, key) = charges.at(index);
+            let started = granted.at;
+            let sample = Sample {
+                now,
+                started,
+                in_flight: 0,
+                latency: fared.timed.then(|| now.since(started)),
+                dropped: fared.dropped,
+            };
+            let entry = &self.entries[limit.index()];
+            entry.sample(key, granted.place(index), sample, fared.prompt, *rng);
+        }
+    }
+
+    /// Trues up what was granted on an estimate, now that the truth is known.
+    pub fn settle_all(&self, class: &Class, granted: Granted, estimate: Estimate, used: Used, now: Instant) {
+        for index in 0..class.charges.len() {
+            if let Some((entry, key, place, taken)) = self.hold(class, granted, index, estimate) {
                 entry.settle(key, place, now, taken, used);
             }
         }
@@ -218,23 +285,29 @@ impl<M: Memory> Limits<M> {
         self.entries.iter().map(of).collect()
     }
 
+    /// The limit that moves, per limit, of the key that was sampled last; none where it does not move.
+    #[must_use]
+    pub fn latest(&self) -> Vec<Option<u32>> {
+        self.entries.iter().map(Entry::latest).collect()
+    }
+
     /// Of `refusal` and the refusals of the limits from `from` on, the one with the longest wait.
     fn binding(
         &self,
-        charges: &Charges,
+        class: &Class,
         reach: Reach,
         from: usize,
         estimate: Estimate,
         now: Instant,
         mut refusal: LimitRefusal,
     ) -> LimitRefusal {
-        for index in from..charges.len() {
-            let (limit, key) = charges.at(index);
+        for index in from..class.charges.len() {
+            let (limit, key) = class.charges.at(index);
             let entry = &self.entries[limit.index()];
             if !entry.is_in(reach) {
                 continue;
             }
-            match entry.peek(key, now, estimate) {
+            match entry.peek(key, now, entry.cost(estimate, self.rates_of(class))) {
                 Decision::Allow { .. } => {}
                 Decision::Wait { until } => {
                     if refusal.until < until {
@@ -251,9 +324,15 @@ impl<M: Memory> Limits<M> {
         refusal
     }
 
+    /// What a request of `class` may cost.
+    #[inline]
+    fn rates_of(&self, class: &Class) -> &[Rates] {
+        class.route.map_or(&[], |route| &self.rates[route.index()])
+    }
+
     fn hold(
         &self,
-        charges: &Charges,
+        class: &Class,
         granted: Granted,
         index: usize,
         estimate: Estimate,
@@ -261,15 +340,11 @@ impl<M: Memory> Limits<M> {
         if granted.charged & 1 << index == 0 {
             return None;
         }
-        let (limit, key) = charges.at(index);
+        let (limit, key) = class.charges.at(index);
         let entry = &self.entries[limit.index()];
-        let place = if granted.overflow & 1 << index == 0 {
-            Place::Own
-        } else {
-            Place::Overflow
-        };
+        let place = granted.place(index);
         let taken = Taken {
-            cost: entry.cost(estimate),
+            cost: entry.cost(estimate, self.rates_of(class)),
             at: if entry.store == Store::Local {
                 granted.taken
             } else {
