@@ -45,6 +45,8 @@ pub enum Purpose {
     Trace,
     /// Time per output token of a backend.
     Pace,
+    /// Whether a suspected endpoint is ejected indeed.
+    Enforcement,
 }
 
 /// The root of all dice of a run.

@@ -146,7 +146,7 @@ impl Run {
 
 fn probes_of(kind: &BreakerKind) -> u32 {
     match kind {
-        BreakerKind::Off => 0,
+        BreakerKind::Off | BreakerKind::Outlier(_) => 0,
         BreakerKind::MaxFails { .. } => 1,
         BreakerKind::Consecutive { probes, .. } | BreakerKind::ErrorRate { probes, .. } => probes.get(),
     }

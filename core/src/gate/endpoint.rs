@@ -1,6 +1,6 @@
 //! The live state of one endpoint: permits, load, health.
 
-use crate::health::{Admission, Breaker, Circuit, Health, ProbeState};
+use crate::health::{Admission, Breaker, Circuit, Health, ProbeState, Suspect};
 use crate::id::{PoolId, ScopeId};
 use crate::load::{Estimate, Running};
 use crate::memory::{Guarded, Memory, Packed, Slot};
@@ -59,6 +59,7 @@ pub(super) struct Permits {
 pub(super) struct Vitals {
     pub(super) health: Health,
     pub(super) probing: ProbeState,
+    pub(super) suspect: Suspect,
 }
 
 impl Packed for Permits {
@@ -96,7 +97,7 @@ impl Vitals {
         if !self.probing.is_up() {
             return Instant::FAR;
         }
-        match breaker.circuit(&self.health) {
+        match self.circuit(breaker) {
             Circuit::Closed if breaker.is_watchful(&self.health) => WATCHED,
             Circuit::Closed => Instant::EPOCH,
             Circuit::Open { until, .. } => until.max(NOW),
@@ -106,9 +107,20 @@ impl Vitals {
 
     /// How often the breaker has tripped since it was last closed.
     pub(super) fn trips(&self, breaker: &Breaker) -> u32 {
-        match breaker.circuit(&self.health) {
+        match self.circuit(breaker) {
             Circuit::Closed => 0,
             Circuit::Open { trips, .. } | Circuit::HalfOpen { trips, .. } => trips,
+        }
+    }
+
+    /// The state of the breaker; of an outlier, that of one that is open as long as its ejection.
+    pub(super) fn circuit(&self, breaker: &Breaker) -> Circuit {
+        match self.suspect.ejected_until() {
+            Instant::EPOCH => breaker.circuit(&self.health),
+            until => Circuit::Open {
+                until,
+                trips: self.suspect.multiplier(),
+            },
         }
     }
 }
@@ -129,6 +141,7 @@ impl<M: Memory> EndpointState<M> {
             vitals: M::Block::new(Vitals {
                 health: breaker.fresh(),
                 probing: ProbeState::default(),
+                suspect: Suspect::default(),
             }),
             restored_at: M::Word::new(Instant::EPOCH),
             probe_due: M::Word::new(Instant::FAR),

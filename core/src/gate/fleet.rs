@@ -4,17 +4,18 @@ use alloc::vec::Vec;
 
 use super::endpoint::{EndpointState, is_out};
 use super::loads::{Board, Sight};
+use super::outlier::Watch;
 use super::snapshot::EndpointSnapshot;
 use super::tiers::tiers;
 use super::view::View;
 use crate::balance::{AnyBalancer, Balancer, PoolView, Rounds};
 use crate::dice::Rng;
 use crate::fault::Fault;
-use crate::health::{Breaker, Probing, Report};
+use crate::health::{Answer, Breaker, Probing, Report};
 use crate::id::{EndpointId, PoolId, ScopeId};
-use crate::lifecycle::Effects;
+use crate::lifecycle::{Effects, Status};
 use crate::memory::{Guarded, Memory, Slot};
-use crate::policy::{Capability, Endpoint, Needs, Policy, Pool};
+use crate::policy::{BreakerKind, Capability, Endpoint, Needs, Policy, Pool};
 use crate::queue::{Permit, WaitQueue};
 use crate::time::{Instant, Nanos};
 
@@ -23,8 +24,8 @@ pub(crate) struct Fleet<M: Memory> {
     pub(super) endpoints: Vec<EndpointState<M>>,
     pub(super) pools: Vec<PoolState<M>>,
     pub(super) scopes: Vec<ScopeState<M>>,
-    /// When the next active probe is due, as the driver was told.
-    pub(super) next_probe: M::Word<Instant>,
+    /// When the next active probe or sweep is due, as the driver was told.
+    pub(super) next_round: M::Word<Instant>,
 }
 
 /// What the endpoints of a quota scope share.
@@ -40,6 +41,8 @@ pub(super) struct PoolState<M: Memory> {
     balancer: AnyBalancer,
     pub(super) breaker: Breaker,
     pub(super) probing: Option<Probing>,
+    /// Where outliers are ejected.
+    pub(super) watch: Option<Watch<M>>,
     /// Moves on by one per round-robin pick.
     pub(super) turn: M::Word<u64>,
     /// Where smooth weighted round robin stands.
@@ -109,6 +112,8 @@ pub(crate) enum AttemptVerdict {
     Fault {
         /// How.
         fault: Fault,
+        /// What it was answered, if it was.
+        status: Option<Status>,
         /// When the endpoint wants to be asked again.
         retry_after: Option<Nanos>,
     },
@@ -133,7 +138,7 @@ impl<M: Memory> Fleet<M> {
             scopes: (0..policy.scopes.len())
                 .map(|at| ScopeState::new(policy, ScopeId::at(at)))
                 .collect(),
-            next_probe: M::Word::new(Instant::FAR),
+            next_round: M::Word::new(Instant::FAR),
             pools,
         }
     }
@@ -202,19 +207,29 @@ impl<M: Memory> Fleet<M> {
         effects: &mut Effects,
     ) {
         self.publish(policy, self.endpoints[permit.endpoint.index()].pool, now);
-        let report = match verdict {
-            AttemptVerdict::Success { latency } => Some(Report::Success { latency }),
-            AttemptVerdict::Ignore => None,
-            AttemptVerdict::Fault { fault, retry_after } => {
+        let (report, answer) = match verdict {
+            AttemptVerdict::Success { latency } => (Some(Report::Success { latency }), Some(Answer::Success)),
+            AttemptVerdict::Ignore => (None, None),
+            AttemptVerdict::Fault {
+                fault,
+                status,
+                retry_after,
+            } => {
                 self.faulted(policy, permit.endpoint, fault, retry_after, now, effects);
-                Some(Report::of(fault))
+                (Some(Report::of(fault)), Answer::of(fault, status))
             }
         };
-        self.update_vitals(policy, permit.endpoint, now, effects, |breaker, vitals| match report {
-            Some(report) => {
-                breaker.record(&mut vitals.health, now, report, permit.probe);
+        let watch = &self.pools[policy.endpoint(permit.endpoint).pool.index()].watch;
+        self.update_vitals(policy, permit.endpoint, now, effects, |breaker, vitals| {
+            match report {
+                Some(report) => {
+                    breaker.record(&mut vitals.health, now, report, permit.probe);
+                }
+                None => breaker.release(&mut vitals.health, permit.probe),
             }
-            None => breaker.release(&mut vitals.health, permit.probe),
+            if let (Some(watch), Some(answer)) = (watch, answer) {
+                watch.learn(vitals, permit.endpoint, answer, now);
+            }
         });
         self.free(policy, permit.endpoint, now, effects);
     }
@@ -227,7 +242,7 @@ impl<M: Memory> Fleet<M> {
             awaited: state.permits.read(|permits| permits.waiting),
             circuit: state
                 .vitals
-                .with(|vitals| self.breaker(policy, endpoint).circuit(&vitals.health)),
+                .with(|vitals| vitals.circuit(self.breaker(policy, endpoint))),
             ejected_until: Some(state.ejected_until.read(|until| *until))
                 .filter(|until| is_out(*until))
                 .unwrap_or(Instant::EPOCH),
@@ -287,6 +302,13 @@ impl<M: Memory> PoolState<M> {
         PoolState {
             balancer: AnyBalancer::new(&pool.balance),
             breaker: Breaker::new(&pool.breaker),
+            watch: match &pool.breaker {
+                BreakerKind::Outlier(numbers) => Some(Watch::new(policy, pool, numbers)),
+                BreakerKind::Off
+                | BreakerKind::Consecutive { .. }
+                | BreakerKind::ErrorRate { .. }
+                | BreakerKind::MaxFails { .. } => None,
+            },
             probing: pool.probe.as_ref().map(|probe| Probing::new(probe.rise, probe.fall)),
             turn: M::Word::new(0),
             rounds: M::Block::new(Rounds::default()),

@@ -36,8 +36,20 @@ impl<M: Memory> Fleet<M> {
         self.endpoints[endpoint.index()].probe_due.update(|due| *due = at);
     }
 
-    /// Asks for every active probe that is due; returns when the next one is, if that is news.
-    pub(super) fn probe_due(&self, policy: &Policy, now: Instant, effects: &mut Effects) -> Option<Instant> {
+    /// Does what is due by the clock alone, probes and sweeps; returns when the next is, if that is news.
+    pub(super) fn rounds(&self, policy: &Policy, now: Instant, effects: &mut Effects) -> Option<Instant> {
+        let sweep = self.sweep_due(policy, now, effects);
+        let next = self.probe_due(policy, now, effects).min(sweep);
+        let is_news = self.next_round.update(|told| {
+            let is_news = *told != next;
+            *told = next;
+            is_news
+        });
+        is_news.then_some(next)
+    }
+
+    /// Asks for every active probe that is due; returns when the next one is.
+    fn probe_due(&self, policy: &Policy, now: Instant, effects: &mut Effects) -> Instant {
         let mut next = Instant::FAR;
         for (at, state) in self.endpoints.iter().enumerate() {
             let Some(probe) = &policy.pool(policy.endpoints[at].pool).probe else {
@@ -59,12 +71,7 @@ impl<M: Memory> Fleet<M> {
             }
             next = next.min(due);
         }
-        let is_news = self.next_probe.update(|told| {
-            let is_news = *told != next;
-            *told = next;
-            is_news
-        });
-        is_news.then_some(next)
+        next
     }
 
     /// Whether `endpoint` may be handed to somebody who waits.
@@ -184,7 +191,7 @@ impl<M: Memory> Fleet<M> {
         let state = &self.endpoints[endpoint.index()];
         let id = state.pool;
         let pool = &self.pools[id.index()];
-        let (before, after, down, longer) = state.vitals.with(|vitals| {
+        let (before, after, ejection, longer) = state.vitals.with(|vitals| {
             let before = vitals.ejected_until(&pool.breaker);
             let trips = vitals.trips(&pool.breaker);
             change(&pool.breaker, vitals);
@@ -194,8 +201,13 @@ impl<M: Memory> Fleet<M> {
                 let (was, is) = (u64::from(is_out(before)), u64::from(is_out(after)));
                 pool.unhealthy.update(|count| *count = *count + is - was);
             }
+            let why = match (vitals.probing.is_up(), vitals.suspect.ejected_until()) {
+                (false, _) => Ejection::Probe,
+                (true, Instant::EPOCH) => Ejection::Tripped,
+                (true, _) => Ejection::Outlier,
+            };
             let longer = is_out(before) && !before.is_far() && trips == vitals.trips(&pool.breaker);
-            (before, after, !vitals.probing.is_up(), longer)
+            (before, after, why, longer)
         });
         if before == after || !is_out(before) && !is_out(after) {
             return;
@@ -204,8 +216,7 @@ impl<M: Memory> Fleet<M> {
             state.restored_at.update(|at| *at = now.max(*at));
             effects.push(Effect::Restore { endpoint });
         } else if now < after {
-            if !longer || down {
-                let ejection = if down { Ejection::Probe } else { Ejection::Tripped };
+            if !longer || ejection == Ejection::Probe {
                 effects.push(Effect::Eject {
                     endpoint,
                     ejection,

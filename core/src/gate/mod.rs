@@ -23,13 +23,14 @@ mod fleet;
 mod health;
 mod limits;
 mod loads;
+mod outlier;
 mod snapshot;
 mod tiers;
 mod view;
 mod waiting;
 
 pub use crate::health::Circuit;
-pub use limits::{Granted, LimitRefusal, Limits, Reach};
+pub use limits::{Granted, LimitRefusal, Limits, Reach, Used};
 pub use snapshot::{BudgetSnapshot, EndpointSnapshot, Snapshot};
 
 pub(crate) use budgets::{Budgets, Withdrawal};
@@ -141,7 +142,7 @@ impl<M: Memory> Gate<M> {
         for pool in self.pools() {
             self.fleet.drain(&self.policy, pool, now, effects);
         }
-        if let Some(at) = self.fleet.probe_due(&self.policy, now, effects) {
+        if let Some(at) = self.fleet.rounds(&self.policy, now, effects) {
             effects.push(Effect::WakeGateAt { at });
         }
     }

@@ -23,15 +23,26 @@
 //! | The reference values. | `golden_circuit_breaker` |
 //! | Max-fails decides as nginx does; an oracle with its three words agrees, attempt by attempt. | `max_fails_is_nginx` |
 //! | Out by max-fails, no two tries begin within `fail_timeout`, unless the first was called off. | `one_tries_it_at_a_time` |
+//! | Never more outliers are out than the share allowed, of which one always is. | `the_ejected_share_is_bounded` |
+//! | The n-th ejection lasts n times the base, at most the longest; each healthy interval takes one off. | `ejections_grow_and_decay` |
+//! | Ejections end at sweeps, and sweeps are at multiples of the interval. | `sweeps_are_on_the_grid` |
+//! | Who is no worse than its peers is never ejected by success rate, however bad all are. | `equally_bad_is_no_outlier` |
+//! | Below the minimum of endpoints or attempts, nobody is compared. | `too_little_is_not_compared` |
+//! | Outliers are those that Envoy's arithmetic finds. | `outliers_are_envoys`, `golden_success_rate` |
+//! | So many failures in a row and not one fewer, with the mean of the Markov chain between. | `a_row_is_found_when_it_is_full`, `rows_come_as_often_as_they_should` |
 //! | An endpoint goes down after exactly `fall` bad checks in a row, and up after `rise` good ones. | `rise_and_fall_are_exact` |
 
 mod breaker;
 mod max_fails;
+mod outlier;
+mod peers;
 mod probing;
 mod recent;
 
 pub use breaker::{Admission, Breaker, Circuit, Health, ProbeSlot, Transition};
 pub use max_fails::{Fails, MaxFails};
+pub use outlier::{Answer, Cause, Outlier, Suspect, Swept};
+pub use peers::{Peer, success_rate_threshold};
 pub use probing::{ProbeState, Probing, Turn};
 pub use recent::Tally;
 

@@ -110,6 +110,8 @@ pub enum Verdict {
 pub enum Ejection {
     /// Its breaker opened.
     Tripped,
+    /// It is worse than its peers.
+    Outlier,
     /// Active probes failed.
     Probe,
     /// It, or another endpoint of its quota scope, asked to be left alone.

@@ -24,13 +24,13 @@ impl Lifecycle {
             AttemptEvent::Waiting => attempt.connects(Stage::Blocked),
             AttemptEvent::Connecting => attempt.connects(Stage::Connecting),
             AttemptEvent::Connected => attempt.connected(stream, &timeouts),
-            AttemptEvent::Open { status, .. } if status < 400 => attempt.connected(stream, &timeouts),
+            AttemptEvent::Open { status, .. } if status < 400 => attempt.accepted(stream, &timeouts),
             AttemptEvent::Open {
                 status,
                 code,
                 retry_after,
-            } => self.fail(turn, id, Fault::of(status, code), retry_after),
-            AttemptEvent::Fail { fault } => self.fail(turn, id, fault, None),
+            } => self.fail(turn, id, Fault::of(status, code), Some(status), retry_after),
+            AttemptEvent::Fail { fault } => self.fail(turn, id, fault, None, None),
             AttemptEvent::FirstToken => {
                 attempt.heard(turn.now, &timeouts);
                 self.win(turn, id);
@@ -55,22 +55,34 @@ impl Lifecycle {
         let fault = match attempt.stage {
             Stage::Blocked => Fault::NoConnection,
             Stage::Connecting => Fault::Connect,
-            Stage::Waiting | Stage::Streaming => Fault::Timeout,
+            Stage::Waiting | Stage::Accepted | Stage::Streaming => Fault::Timeout,
         };
         let cancel = Effect::Cancel {
             attempt: id,
             fault: Some(fault),
         };
         turn.effects.push(cancel);
-        self.fail(turn, id, fault, None);
+        self.fail(turn, id, fault, None, None);
     }
 
     /// An attempt has failed: its endpoint is told, and unless others still run something else is tried.
-    fn fail<M: Memory>(&mut self, turn: &mut Turn<'_, M>, id: AttemptId, fault: Fault, retry_after: Option<Nanos>) {
+    fn fail<M: Memory>(
+        &mut self,
+        turn: &mut Turn<'_, M>,
+        id: AttemptId,
+        fault: Fault,
+        status: Option<Status>,
+        retry_after: Option<Nanos>,
+    ) {
         let Some(attempt) = self.attempts.remove(id) else {
             return;
         };
-        let verdict = AttemptVerdict::Fault { fault, retry_after };
+        self.pay_unfinished(turn, &attempt);
+        let verdict = AttemptVerdict::Fault {
+            fault,
+            status,
+            retry_after,
+        };
         let used = if attempt.stage == Stage::Streaming {
             self.outcome.usage
         } else {

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::num::NonZeroU32;
 
+use super::Outlier;
 use crate::time::Nanos;
 
 /// When an endpoint is ejected for failing.
@@ -39,6 +40,8 @@ pub enum BreakerKind {
         /// How long it is left alone.
         fail_timeout: Nanos,
     },
+    /// When it is worse than its peers, as Envoy detects it.
+    Outlier(Outlier),
 }
 
 /// What a sliding window of attempts is bounded by.

@@ -13,7 +13,8 @@ use tollgate_core::lifecycle::{
     AttemptEvent, Effect, Ejection, End, Input, Phase, Refusal, Request, Ruling, Ticket, Verdict,
 };
 use tollgate_core::policy::{
-    Algorithm, Backoff, Charges, Jitter, Limit, Match, Needs, OnOutage, OnWait, Probe, Quota, Refund, Store,
+    Algorithm, Backoff, BreakerKind, Charges, Jitter, Limit, Match, Needs, OnOutage, OnWait, Outlier, Percent, Price,
+    Probe, Quota, Refund, Row, Store,
 };
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Unit, Usage};
@@ -379,4 +380,115 @@ fn coming_back_is_remembered() {
     world.now += SECOND;
     world.tell_gate(GateInput::Probe { endpoint, ok: true });
     assert_eq!(restored_at(&world), world.now);
+}
+
+/// Money is reserved at the dearest endpoint of the route, and settled by what each attempt cost where it ran: the one
+/// that answered all it used, and a hedge whose request was accepted the prompt.
+#[test]
+fn money_is_settled_by_what_attempts_cost() {
+    let mut policy = policy(&[1, 1]);
+    for (endpoint, dollars) in policy.endpoints.iter_mut().zip([1.0, 10.0]) {
+        endpoint.price = Some(Price {
+            input: dollars,
+            cached_input: dollars,
+            output: dollars * 4.0,
+        });
+    }
+    policy.routes[0].retry.max_attempts = 2;
+    let amount = NonZeroU64::new(100_000).expect("not zero");
+    policy.limits.push(Limit {
+        name: String::from("money"),
+        algorithm: Algorithm::FixedWindow(Quota {
+            amount,
+            period: SECOND * 1_000,
+            burst: amount,
+        }),
+        unit: Unit::MicroUsd,
+        per: Vec::new(),
+        when: Match::default(),
+        on_wait: OnWait::Refuse,
+        refund: Refund::Full,
+        max_keys: NonZeroU32::MIN,
+        store: Store::Local,
+        output_default: 0,
+    });
+    let mut world = World::new(policy);
+    let mut request = chat();
+    request.class.charges.push(LimitId(0), KeyHash(1));
+    request.estimate = Estimate {
+        input: 100,
+        output: Some(50),
+        more: 0,
+    };
+    let left = |world: &World| world.gate.standing(LimitId(0), KeyHash(1), world.now).remaining;
+
+    let mut life = world.start(request);
+    assert_eq!(left(&world), 100_000 - (100 * 10 + 50 * 40), "the dearest");
+    let accepted = AttemptEvent::Open {
+        status: 200,
+        code: None,
+        retry_after: None,
+    };
+    world.give(&mut life, attempt(0, accepted));
+    world.fail(&mut life, Fault::Overloaded);
+    assert_eq!(life.phase(), Phase::Racing, "another attempt");
+    let second = world.gate.policy().endpoint(world.launched()).price;
+    let usage = Usage { input: 90, output: 10 };
+    world.give(&mut life, attempt(1, AttemptEvent::Finish { usage }));
+    let answer = second.expect("every endpoint has one").rates().cost(usage);
+    assert_eq!(life.outcome().spent.micro_usd(), 100 + answer.micro_usd());
+    assert_eq!(left(&world), 100_000 - life.outcome().spent.micro_usd());
+}
+
+/// An outlier is ejected at once, comes back at a sweep, and the gate is woken for every sweep.
+#[test]
+fn an_outlier_comes_back_at_a_sweep() {
+    let mut policy = policy(&[2]);
+    policy.pools[0].breaker = BreakerKind::Outlier(Outlier {
+        consecutive_5xx: Row {
+            length: NonZeroU32::MIN,
+            enforcing: Percent::ALL,
+        },
+        ..Outlier::default()
+    });
+    let mut world = World::new(policy);
+    let sweep = |secs| Effect::WakeGateAt {
+        at: Instant::from_secs(secs),
+    };
+    // It is 10 s: a sweep is due, and the next is known.
+    assert_eq!(world.tell_gate(GateInput::Start), [sweep(20)]);
+
+    world.now = Instant::from_secs(12);
+    let mut doomed = world.start(chat());
+    let endpoint = world.launched();
+    let until = Instant::from_secs(50);
+    let effects = world.fail(&mut doomed, Fault::Server);
+    let ejection = Ejection::Outlier;
+    assert!(effects.contains(&Effect::Eject {
+        endpoint,
+        ejection,
+        until
+    }));
+
+    // One of two is the share that always may be out: the other fails, and stays.
+    let mut other = world.start(chat());
+    assert_ne!(world.launched(), endpoint);
+    world.fail(&mut other, Fault::Server);
+    let mut third = world.start(chat());
+    assert_ne!(world.launched(), endpoint);
+    world.finish(&mut third);
+
+    for secs in [20, 30, 40] {
+        world.now = Instant::from_secs(secs);
+        assert_eq!(world.tell_gate(GateInput::Wake), [sweep(secs + 10)]);
+    }
+    world.now = until;
+    assert_eq!(
+        world.tell_gate(GateInput::Wake),
+        [Effect::Restore { endpoint }, sweep(60)]
+    );
+    assert_eq!(
+        world.gate.snapshot(until).endpoints[endpoint.index()].restored_at,
+        until
+    );
 }

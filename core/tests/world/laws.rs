@@ -387,7 +387,7 @@ fn adds_up(load: LoadKind) -> bool {
 
 fn probes(breaker: &BreakerKind) -> u32 {
     match breaker {
-        BreakerKind::Off | BreakerKind::MaxFails { .. } => 1,
+        BreakerKind::Off | BreakerKind::MaxFails { .. } | BreakerKind::Outlier(_) => 1,
         BreakerKind::Consecutive { probes, .. } | BreakerKind::ErrorRate { probes, .. } => probes.get(),
     }
 }

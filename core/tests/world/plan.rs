@@ -5,10 +5,10 @@ use std::num::{NonZeroU32, NonZeroU64};
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
-    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, HeaderStages, Hedge,
-    HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order, Policy, Pool, Probe, QueueShape, Quota,
-    Refund, RegionId, Retry, RetryBudget, Route, Shedding, Slo, SlowStart, Store, Tenant, Ties, Timeouts, Until,
-    Weight, Window,
+    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, FailurePercentage,
+    HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order, Outlier, Percent, Policy,
+    Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row, Shedding, Slo, SlowStart,
+    Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -77,7 +77,11 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
         tier: dice.pick(&[0, 0, 0, 1, 7]),
         weight: nonzero(dice.pick(&[1, 1, 1, 2, 5, 1_000])),
         max_in_flight: dice.chance(tilt.scarce).then(|| nonzero(1 + dice.small(3))),
-        price: None,
+        price: dice.chance(60).then(|| Price {
+            input: dice.pick(&[0.15, 2.5]),
+            cached_input: 0.0,
+            output: dice.pick(&[0.6, 10.0]),
+        }),
         can,
         scope: ScopeId::at(dice.index(n_scopes)),
     }
@@ -178,6 +182,9 @@ fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {
     let open = dice.pick(&[Nanos::ZERO, MILLI * 50, MILLI * 500, SECOND * 3]);
     let probes = nonzero(1 + dice.small(3));
     if dice.chance(20) {
+        return BreakerKind::Outlier(outlier(dice));
+    }
+    if dice.chance(20) {
         return BreakerKind::MaxFails {
             max_fails: nonzero(1 + dice.small(3)),
             fail_timeout: open,
@@ -196,6 +203,36 @@ fn breaker(dice: &mut impl Entropy, tilt: &Tilt) -> BreakerKind {
         min_requests: nonzero(1 + dice.small(3)),
         open,
         probes,
+    }
+}
+
+fn outlier(dice: &mut impl Entropy) -> Outlier {
+    let percents = [Percent::NONE, Percent::new(50), Percent::ALL, Percent::ALL];
+    let volume = Volume {
+        minimum_hosts: 1 + dice.small(2),
+        request_volume: 1 + dice.small(2),
+    };
+    let row = Row {
+        length: nonzero(1 + dice.small(4)),
+        enforcing: dice.pick(&percents),
+    };
+    Outlier {
+        interval: dice.pick(&[MILLI * 20, MILLI * 500]),
+        base_ejection_time: dice.pick(&[MILLI, MILLI * 100, SECOND]),
+        max_ejection_time: SECOND * 2,
+        max_ejection_percent: dice.pick(&percents),
+        consecutive_5xx: row,
+        consecutive_gateway_failure: row,
+        success_rate: SuccessRate {
+            volume,
+            stdev_thousandths: dice.pick(&[1, 1_000, 1_900]),
+            enforcing: dice.pick(&percents),
+        },
+        failure_percentage: FailurePercentage {
+            volume,
+            threshold: Percent::new(50),
+            enforcing: dice.pick(&percents),
+        },
     }
 }
 
@@ -239,9 +276,13 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         | Algorithm::FixedWindow(_)
         | Algorithm::SegmentedWindow { .. }
         | Algorithm::SlidingLog(_)
-        | Algorithm::SlidingWindow(_) => {
-            dice.pick(&[Unit::Requests, Unit::Tokens, Unit::InputTokens, Unit::OutputTokens])
-        }
+        | Algorithm::SlidingWindow(_) => dice.pick(&[
+            Unit::Requests,
+            Unit::Tokens,
+            Unit::InputTokens,
+            Unit::OutputTokens,
+            Unit::MicroUsd,
+        ]),
     };
     Limit {
         name: String::from("limit"),
@@ -268,7 +309,7 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             | Algorithm::Permits(_) => nonzero(100),
         },
         store: match dice.below(4) {
-            0 => Store::Strict {
+            0 if unit != Unit::MicroUsd => Store::Strict {
                 deadline: dice.pick(&[MILLI, MILLI * 50]),
                 on_outage: dice.pick(&[
                     OnOutage::LocalShare,

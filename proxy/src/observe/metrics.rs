@@ -183,6 +183,7 @@ impl Metrics {
             Ejection::Tripped => 0,
             Ejection::Probe => 1,
             Ejection::RetryAfter => 2,
+            Ejection::Outlier => 3,
         };
         self.ejections.at([endpoint, cause]).one();
     }
@@ -355,7 +356,7 @@ impl GenAi {
 }
 
 /// The causes of ejections, in the order of [`Metrics::ejected`].
-const EJECTIONS: [&str; 3] = ["tripped", "probe", "retry-after"];
+const EJECTIONS: [&str; 4] = ["tripped", "probe", "retry-after", "outlier"];
 
 /// Provider and model, once each, and which of them is each endpoint's; the last is nobody's.
 fn groups(policy: &Policy) -> (Vec<Point>, Vec<usize>) {

@@ -196,6 +196,7 @@ impl Observer {
         self.metrics.ejected(endpoint.index(), ejection);
         let (level, cause) = match ejection {
             Ejection::Tripped => (Level::Warn, "its breaker tripped"),
+            Ejection::Outlier => (Level::Warn, "it is worse than its peers"),
             Ejection::Probe => (Level::Warn, "it failed its probes"),
             // A provider that is busy says so often, and it concerns nobody who is on call.
             Ejection::RetryAfter => (Level::Debug, "it asked to be left alone"),

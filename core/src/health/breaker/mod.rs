@@ -152,7 +152,8 @@ impl Breaker {
     #[must_use]
     pub fn new(kind: &BreakerKind) -> Breaker {
         match *kind {
-            BreakerKind::Off => Breaker {
+            // Outliers are not told by one endpoint alone: see `Outlier`.
+            BreakerKind::Off | BreakerKind::Outlier(_) => Breaker {
                 rule: Rule::Never,
                 open: Nanos::ZERO,
                 probes: 1,

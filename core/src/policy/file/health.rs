@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::num::NonZeroU32;
 
+use super::outlier;
 use crate::file::kind::{self, Wrong};
 use crate::file::{Section, Value};
 use crate::policy::{BreakerKind, Probe, Window};
@@ -14,6 +15,7 @@ enum Health {
     Consecutive,
     ErrorRate,
     MaxFails,
+    Outlier,
 }
 
 pub(super) fn read(table: &mut Section<'_>) -> BreakerKind {
@@ -22,8 +24,9 @@ pub(super) fn read(table: &mut Section<'_>) -> BreakerKind {
         ("consecutive", Health::Consecutive),
         ("error-rate", Health::ErrorRate),
         ("max-fails", Health::MaxFails),
+        ("outlier", Health::Outlier),
     ];
-    let kind = kind::one_of(words, &["outlier"]);
+    let kind = kind::one_of(words, &[]);
     match table.variant("kind", kind, Some(Health::ErrorRate)) {
         None | Some(Health::Off) => BreakerKind::Off,
         Some(Health::Consecutive) => BreakerKind::Consecutive {
@@ -32,6 +35,7 @@ pub(super) fn read(table: &mut Section<'_>) -> BreakerKind {
             probes: count(table, "probes", 1),
         },
         Some(Health::ErrorRate) => error_rate(table),
+        Some(Health::Outlier) => BreakerKind::Outlier(outlier::read(table)),
         Some(Health::MaxFails) => BreakerKind::MaxFails {
             max_fails: count(table, "max_fails", 1),
             fail_timeout: table.or("fail_timeout", kind::length, Nanos::from_secs(10)),
@@ -91,7 +95,7 @@ pub(super) fn probe(table: &Section<'_>) -> Probe {
 }
 
 /// How often something may be done of its own accord: a typing error must not become a million checks a second.
-fn period(value: &Value<'_>) -> Result<Nanos, Wrong> {
+pub(super) fn period(value: &Value<'_>) -> Result<Nanos, Wrong> {
     const LEAST: Nanos = Nanos::from_millis(1);
     match kind::length(value)? {
         length if length < LEAST => Err(Wrong::expected("a duration of at least 1ms")),
@@ -109,7 +113,7 @@ fn path(value: &Value<'_>) -> Result<String, Wrong> {
     }
 }
 
-fn count(table: &Section<'_>, key: &'static str, default: u32) -> NonZeroU32 {
+pub(super) fn count(table: &Section<'_>, key: &'static str, default: u32) -> NonZeroU32 {
     let count = table.or(key, kind::integer(1_u32, 1_000_000), default);
     NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
 }

@@ -39,6 +39,7 @@ mod health;
 mod law;
 mod limit;
 mod matching;
+mod outlier;
 mod pool;
 mod queue;
 mod raw;
