@@ -47,6 +47,8 @@ pub enum Purpose {
     Pace,
     /// Whether a suspected endpoint is ejected indeed.
     Enforcement,
+    /// Which pool of a route is tried first.
+    Split,
 }
 
 /// The root of all dice of a run.
