@@ -3,13 +3,13 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use proptest::prelude::*;
-use tollgate_core::gate::{Granted, Limits, Reach};
+use tollgate_core::gate::{Granted, Limits, Reach, Used};
 use tollgate_core::id::{KeyHash, LimitId};
 use tollgate_core::limit::Standing;
 use tollgate_core::memory::{Local, Memory, Shared};
-use tollgate_core::policy::{Algorithm, Charges, Limit, Match, OnWait, Policy, Quota, Refund, Store};
+use tollgate_core::policy::{Algorithm, Charges, Class, Limit, Match, OnWait, Policy, Quota, Refund, Store};
 use tollgate_core::time::{Instant, Nanos};
-use tollgate_core::usage::{Estimate, Unit, Usage};
+use tollgate_core::usage::{Estimate, PicoUsd, Unit, Usage};
 
 const LEVELS: usize = 5;
 /// Longer than any run: what a window of this length has counted is exactly what was charged.
@@ -109,12 +109,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-fn charges(step: &Step) -> Charges {
+fn class(step: &Step) -> Class {
     let mut charges = Charges::default();
     for (at, key) in step.keys.iter().enumerate() {
         charges.push(LimitId::at(at), KeyHash(*key));
     }
-    charges
+    Class { route: None, charges }
 }
 
 fn standings<M: Memory>(limits: &Limits<M>, now: Instant) -> Vec<Standing> {
@@ -123,33 +123,36 @@ fn standings<M: Memory>(limits: &Limits<M>, now: Instant) -> Vec<Standing> {
 }
 
 /// A request that runs.
-type Open = (Charges, Granted, Estimate);
+type Open = (Class, Granted, Estimate);
 
 fn end<M: Memory>(limits: &Limits<M>, open: &mut Vec<Open>, exit: Exit, now: Instant) -> Option<Open> {
     if open.is_empty() {
         return None;
     }
-    let (charges, granted, estimate) = match exit {
+    let (class, granted, estimate) = match exit {
         Exit::None => return None,
         Exit::Undone | Exit::Settled(_) => open.remove(0),
     };
     match exit {
         Exit::None => {}
-        Exit::Undone => limits.undo_all(&charges, granted, estimate, now),
-        Exit::Settled(used) => limits.settle_all(&charges, granted, estimate, used, now),
+        Exit::Undone => limits.undo_all(&class, granted, estimate, now),
+        Exit::Settled(usage) => {
+            let spent = PicoUsd::default();
+            limits.settle_all(&class, granted, estimate, Used { usage, spent }, now);
+        }
     }
-    Some((charges, granted, estimate))
+    Some((class, granted, estimate))
 }
 
 /// What one level is charged for what was used.
 fn cost(limit: &Limit, estimate: Estimate) -> u64 {
     let most = limit.algorithm.most();
-    let certain = limit.unit.cost(estimate.or(0));
+    let certain = limit.unit.cost(estimate.or(0), &[]);
     match estimate.output {
         Some(_) => certain,
         None => limit
             .unit
-            .cost(estimate.or(limit.output_default))
+            .cost(estimate.or(limit.output_default), &[])
             .min(most)
             .max(certain),
     }
@@ -168,18 +171,18 @@ proptest! {
         let (mut now, mut open) = (Instant::EPOCH, Vec::new());
         for step in &steps {
             now += step.gap;
-            let charges = charges(step);
+            let class = class(step);
             let before = standings(&limits, now);
             let alone = step.keys.iter().enumerate().all(|(level, key)| {
                 let standing = limits.standing(LimitId::at(level), KeyHash(*key), now);
                 cost(&policy.limits[level], step.estimate) <= standing.remaining
             });
-            let said = limits.take_all(&charges, Reach::Local, step.estimate, now);
+            let said = limits.take_all(&class, Reach::Local, step.estimate, now);
             prop_assert_eq!(said.is_ok(), alone, "all allow, if and only if each does");
             if said.is_err() {
                 prop_assert_eq!(standings(&limits, now), before, "a refusal is no charge");
             }
-            open.extend(said.ok().map(|granted| (charges, granted, step.estimate)));
+            open.extend(said.ok().map(|granted| (class, granted, step.estimate)));
             end(&limits, &mut open, step.exit, now);
         }
     }
@@ -194,7 +197,7 @@ proptest! {
         let mut now = Instant::EPOCH;
         for step in &steps {
             now += step.gap;
-            let Err(refusal) = limits.take_all(&charges(step), Reach::Local, step.estimate, now) else {
+            let Err(refusal) = limits.take_all(&class(step), Reach::Local, step.estimate, now) else {
                 continue;
             };
             let level = refusal.limit.index();
@@ -204,8 +207,8 @@ proptest! {
             prop_assert_eq!(refusal.never, standing.limit < asked);
             // Alone, none of them refuses for longer.
             for (level, key) in step.keys.iter().enumerate() {
-                let mut one = Charges::default();
-                one.push(LimitId::at(level), KeyHash(*key));
+                let mut one = Class::default();
+                one.charges.push(LimitId::at(level), KeyHash(*key));
                 match limits.take_all(&one, Reach::Local, step.estimate, now) {
                     Err(other) if !refusal.never => prop_assert!(!other.never && other.until <= refusal.until),
                     Err(_) => {}
@@ -229,17 +232,17 @@ proptest! {
         let mut books = vec![[Books::default(); 8]; LEVELS];
         for step in &steps {
             now += step.gap;
-            let charges = charges(step);
-            if let Ok(granted) = limits.take_all(&charges, Reach::Local, step.estimate, now) {
-                each(&charges, |level, key| {
+            let class = class(step);
+            if let Ok(granted) = limits.take_all(&class, Reach::Local, step.estimate, now) {
+                each(&class.charges, |level, key| {
                     let cost = cost(&policy.limits[level], step.estimate);
                     books[level][key].charged += cost;
                     books[level][key].reserved += cost;
                 });
-                open.push((charges, granted, step.estimate));
+                open.push((class, granted, step.estimate));
             }
-            if let Some((charges, _, estimate)) = end(&limits, &mut open, step.exit, now) {
-                each(&charges, |level, key| books[level][key].close(&policy.limits[level], estimate, step.exit));
+            if let Some((class, _, estimate)) = end(&limits, &mut open, step.exit, now) {
+                each(&class.charges, |level, key| books[level][key].close(&policy.limits[level], estimate, step.exit));
             }
             for (level, keys) in books.iter().enumerate() {
                 for (key, books) in keys.iter().enumerate() {
@@ -264,12 +267,12 @@ proptest! {
         let (mut now, mut open, mut other) = (Instant::EPOCH, Vec::new(), Vec::new());
         for step in &steps {
             now += step.gap;
-            let charges = charges(step);
-            let said = local.take_all(&charges, Reach::Local, step.estimate, now);
-            prop_assert_eq!(said, shared.take_all(&charges, Reach::Local, step.estimate, now));
+            let class = class(step);
+            let said = local.take_all(&class, Reach::Local, step.estimate, now);
+            prop_assert_eq!(said, shared.take_all(&class, Reach::Local, step.estimate, now));
             if let Ok(granted) = said {
-                open.push((charges, granted, step.estimate));
-                other.push((charges, granted, step.estimate));
+                open.push((class, granted, step.estimate));
+                other.push((class, granted, step.estimate));
             }
             end(&local, &mut open, step.exit, now);
             end(&shared, &mut other, step.exit, now);
@@ -294,8 +297,8 @@ impl Books {
             Exit::None | Exit::Undone => 0,
             Exit::Settled(_) if matches!(limit.algorithm, Algorithm::Permits(_)) => 0,
             Exit::Settled(used) => match limit.refund {
-                Refund::Full => limit.unit.cost(used),
-                Refund::None => limit.unit.cost(used).max(taken),
+                Refund::Full => limit.unit.cost(used, &[]),
+                Refund::None => limit.unit.cost(used, &[]).max(taken),
             },
         };
         self.reserved -= taken;

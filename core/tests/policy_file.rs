@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tollgate_core::fault::Fault;
+use tollgate_core::id::RouteId;
 use tollgate_core::policy::{
     Algorithm, BalanceKind, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order, Outlier, Partition, Policy,
     Priority, Shedding, Store, Until, Weight, Window, Word, file,
 };
 use tollgate_core::time::Nanos;
-use tollgate_core::usage::Unit;
+use tollgate_core::usage::{Rates, Unit};
 
 const REFERENCE: &str = include_str!("policies/reference.toml");
 const MINIMAL: &str = include_str!("policies/minimal.toml");
@@ -237,6 +238,53 @@ fn burst_is_the_amount_unless_it_is_said() {
         panic!()
     };
     assert_eq!(quota.burst, quota.amount);
+}
+
+/// What a limit in money does not meet needs no price.
+#[test]
+fn money_asks_for_the_prices_it_meets() {
+    let policy = good(
+        r#"
+        [[limit]]
+        name = "money"
+        unit = "micro-usd"
+        when = { model = "paid" }
+        quota = { amount = 5_000_000, period = "24h" }
+        estimate = { output_default = 100 }
+        [[pool]]
+        name = "paid"
+        balance = { kind = "round-robin" }
+        [[pool.endpoint]]
+        name = "cheap"
+        price = { input = 0.15, output = 0.60 }
+        [[pool.endpoint]]
+        name = "dear"
+        price = { input = 2.50, output = 10.0 }
+        [[pool]]
+        name = "own"
+        [[pool.endpoint]]
+        name = "gpu"
+        [[route]]
+        name = "paid"
+        match = { model = "p*" }
+        pools = ["paid"]
+        [[route]]
+        name = "own"
+        match = { model = "own-*" }
+        pools = ["own"]
+        "#,
+    );
+    assert_eq!(policy.limits[0].unit, Unit::MicroUsd);
+    let dear = Rates {
+        input: 2_500_000,
+        output: 10_000_000,
+    };
+    assert_eq!(
+        policy.rates(RouteId(0)),
+        [dear],
+        "the other is cheaper whatever is used"
+    );
+    assert_eq!(policy.rates(RouteId(1)), []);
 }
 
 /// The hash names result sets: it must not move when the reader does.

@@ -13,7 +13,7 @@ use tollgate_core::lifecycle::{End, Outcome, Refusal, Request};
 use tollgate_core::memory::Shared;
 use tollgate_core::policy::{Operation, Policy, file};
 use tollgate_core::time::{Instant, Nanos};
-use tollgate_core::usage::{Estimate, Usage};
+use tollgate_core::usage::{Estimate, PicoUsd, Usage};
 use tollgate_proxy::clock::{Clock, SystemClock};
 use tollgate_proxy::observe::{Entry, Observer};
 use tollgate_proxy::settings::{AccessLog, Settings};
@@ -96,6 +96,7 @@ const OUTCOME: Outcome = Outcome {
     finished: Instant::FAR,
     queue_wait: Nanos::from_micros(1_500),
     usage: Usage { input: 100, output: 31 },
+    spent: PicoUsd(0),
     route: Some(RouteId(0)),
     endpoint: Some(EndpointId(0)),
     attempts: 2,

@@ -10,7 +10,7 @@ use tollgate_core::lifecycle::{Ejection, End, Outcome, Refusal, Request};
 use tollgate_core::memory::Shared;
 use tollgate_core::policy::{Policy, file};
 use tollgate_core::time::{Instant, Nanos};
-use tollgate_core::usage::{Estimate, Usage};
+use tollgate_core::usage::{Estimate, PicoUsd, Usage};
 use tollgate_proxy::observe::{Ended, Entry, Observer, Unconnected, page};
 use tollgate_proxy::settings::Settings;
 
@@ -57,6 +57,7 @@ fn outcome(end: End) -> Outcome {
         finished: Instant::from_secs(3),
         queue_wait: Nanos::from_micros(120),
         usage: Usage { input: 100, output: 31 },
+        spent: PicoUsd(0),
         route: Some(RouteId(0)),
         endpoint: Some(EndpointId(1)),
         attempts: 2,

@@ -30,7 +30,7 @@ mod view;
 mod waiting;
 
 pub use crate::health::Circuit;
-pub use limits::{Granted, LimitRefusal, Limits, Reach};
+pub use limits::{Granted, LimitRefusal, Limits, Reach, Used};
 pub use snapshot::{BudgetSnapshot, EndpointSnapshot, Snapshot};
 
 pub(crate) use budgets::{Budgets, Withdrawal};

@@ -25,7 +25,7 @@ impl Lifecycle {
 
         let request = &self.request;
         let limits = &turn.gate.limits;
-        match limits.take_all(&request.class.charges, Reach::Local, request.estimate, turn.now) {
+        match limits.take_all(&request.class, Reach::Local, request.estimate, turn.now) {
             Ok(granted) => self.holds.limits = granted,
             Err(refusal) => return self.refuse(turn, refusal.into()),
         }
@@ -71,7 +71,7 @@ impl Lifecycle {
         if let Some(limit) = limits.refuses_on_outage(charges) {
             return self.refuse(turn, limited(limit, Instant::FAR));
         }
-        match limits.take_all(charges, Reach::Fallback, self.request.estimate, turn.now) {
+        match limits.take_all(&self.request.class, Reach::Fallback, self.request.estimate, turn.now) {
             Ok(granted) => {
                 self.holds.limits = self.holds.limits.and(granted);
                 self.pass(turn);

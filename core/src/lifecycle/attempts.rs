@@ -28,6 +28,8 @@ pub(super) enum Stage {
     Blocked,
     Connecting,
     Waiting,
+    /// Its request was accepted, so its prompt is paid.
+    Accepted,
     Streaming,
 }
 
@@ -71,6 +73,14 @@ impl Attempt {
         }
     }
 
+    /// The endpoint has begun to answer, without a token yet.
+    pub(super) fn accepted(&mut self, stream: bool, timeouts: &Timeouts) {
+        self.connected(stream, timeouts);
+        if self.stage == Stage::Waiting {
+            self.stage = Stage::Accepted;
+        }
+    }
+
     /// It waits for a connection, or does not any more; either takes the time that connecting may take.
     pub(super) fn connects(&mut self, stage: Stage) {
         if self.is_unconnected() {
@@ -92,7 +102,7 @@ impl Attempt {
     pub(super) fn timer(&self) -> Timer {
         match self.stage {
             Stage::Blocked | Stage::Connecting => Timer::Connect(self.id),
-            Stage::Waiting => Timer::FirstToken(self.id),
+            Stage::Waiting | Stage::Accepted => Timer::FirstToken(self.id),
             Stage::Streaming => Timer::Idle(self.id),
         }
     }
@@ -111,12 +121,23 @@ fn silence(stream: bool, timeouts: &Timeouts) -> Nanos {
 }
 
 /// The attempts of a request.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Attempts {
     live: [Option<Attempt>; Attempts::MOST_LIVE],
-    /// Endpoints tried last.
+    /// Endpoints tried last, in front of nobody.
     tried: [EndpointId; Attempts::REMEMBERED],
-    n_tried: u8,
+}
+
+/// No endpoint: a policy has fewer than that.
+const NOBODY: EndpointId = EndpointId(u16::MAX);
+
+impl Default for Attempts {
+    fn default() -> Attempts {
+        Attempts {
+            live: [None; Attempts::MOST_LIVE],
+            tried: [NOBODY; Attempts::REMEMBERED],
+        }
+    }
 }
 
 impl Attempts {
@@ -140,7 +161,8 @@ impl Attempts {
 
     /// Endpoints tried before; not to be tried again while there are others.
     pub(super) fn tried(&self) -> &[EndpointId] {
-        &self.tried[..usize::from(self.n_tried)]
+        let n_tried = self.tried.iter().take_while(|endpoint| **endpoint != NOBODY).count();
+        &self.tried[..n_tried]
     }
 
     /// Starts to track `attempt`.
@@ -148,12 +170,11 @@ impl Attempts {
         let free = self.live.iter_mut().find(|slot| slot.is_none());
         *free.expect("a hedge is launched only where there is room") = Some(attempt);
         if !self.tried().contains(&attempt.endpoint) {
-            if usize::from(self.n_tried) == Attempts::REMEMBERED {
+            let n_tried = self.tried().len();
+            if n_tried == Attempts::REMEMBERED {
                 self.tried.rotate_left(1);
-                self.n_tried -= 1;
             }
-            self.tried[usize::from(self.n_tried)] = attempt.endpoint;
-            self.n_tried += 1;
+            self.tried[n_tried.min(Attempts::REMEMBERED - 1)] = attempt.endpoint;
         }
     }
 

@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use crate::id::{EndpointId, RouteId};
 use crate::policy::Slo;
 use crate::time::{Instant, Nanos};
-use crate::usage::Usage;
+use crate::usage::{PicoUsd, Usage};
 
 /// The record of a request. Instants that have not come are [`Instant::FAR`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub struct Outcome {
     pub queue_wait: Nanos,
     /// What it used, as far as is known.
     pub usage: Usage,
+    /// What its attempts cost together, as far as is known: the one that answered what it used, each other whose
+    /// request was accepted its prompt. Endpoints without a price cost nothing.
+    pub spent: PicoUsd,
     /// The route that decided it.
     pub route: Option<RouteId>,
     /// The endpoint that won.
@@ -75,6 +78,7 @@ impl Outcome {
         finished: Instant::FAR,
         queue_wait: Nanos::ZERO,
         usage: Usage { input: 0, output: 0 },
+        spent: PicoUsd(0),
         route: None,
         endpoint: None,
         attempts: 0,

@@ -24,7 +24,7 @@ impl Lifecycle {
             AttemptEvent::Waiting => attempt.connects(Stage::Blocked),
             AttemptEvent::Connecting => attempt.connects(Stage::Connecting),
             AttemptEvent::Connected => attempt.connected(stream, &timeouts),
-            AttemptEvent::Open { status, .. } if status < 400 => attempt.connected(stream, &timeouts),
+            AttemptEvent::Open { status, .. } if status < 400 => attempt.accepted(stream, &timeouts),
             AttemptEvent::Open {
                 status,
                 code,
@@ -55,7 +55,7 @@ impl Lifecycle {
         let fault = match attempt.stage {
             Stage::Blocked => Fault::NoConnection,
             Stage::Connecting => Fault::Connect,
-            Stage::Waiting | Stage::Streaming => Fault::Timeout,
+            Stage::Waiting | Stage::Accepted | Stage::Streaming => Fault::Timeout,
         };
         let cancel = Effect::Cancel {
             attempt: id,
@@ -77,6 +77,7 @@ impl Lifecycle {
         let Some(attempt) = self.attempts.remove(id) else {
             return;
         };
+        self.pay_unfinished(turn, &attempt);
         let verdict = AttemptVerdict::Fault {
             fault,
             status,

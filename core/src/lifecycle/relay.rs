@@ -1,10 +1,10 @@
 //! Commit and after: one attempt has won, and is streamed to the client.
 
-use super::attempts::Stage;
+use super::attempts::{Attempt, Stage};
 use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
 use crate::fault::Fault;
 use crate::gate::AttemptVerdict;
-use crate::id::AttemptId;
+use crate::id::{AttemptId, EndpointId};
 use crate::memory::Memory;
 use crate::time::Instant;
 use crate::usage::Usage;
@@ -45,6 +45,7 @@ impl Lifecycle {
             return;
         };
         self.outcome.usage = usage;
+        self.pay(turn, attempt.endpoint, usage);
         let latency = self.outcome.first_token.since(attempt.launched);
         let gate = turn.gate;
         let ended = attempt.ended(self.request.estimate, true);
@@ -63,6 +64,25 @@ impl Lifecycle {
         self.refuse(turn, Refusal::OutOfAttempts { fault, until });
     }
 
+    /// Adds what an attempt cost that is over without a complete answer: what it had sent, or its prompt if it was
+    /// accepted.
+    pub(super) fn pay_unfinished<M: Memory>(&mut self, turn: &Turn<'_, M>, attempt: &Attempt) {
+        match attempt.stage {
+            Stage::Blocked | Stage::Connecting | Stage::Waiting => {}
+            Stage::Accepted => {
+                let input = self.request.estimate.input;
+                self.pay(turn, attempt.endpoint, Usage { input, output: 0 });
+            }
+            Stage::Streaming => self.pay(turn, attempt.endpoint, self.outcome.usage),
+        }
+    }
+
+    fn pay<M: Memory>(&mut self, turn: &Turn<'_, M>, endpoint: EndpointId, usage: Usage) {
+        if let Some(price) = turn.gate.policy().endpoint(endpoint).price {
+            self.outcome.spent = self.outcome.spent.and(price.rates().cost(usage));
+        }
+    }
+
     /// Stops every running attempt but `kept`.
     pub(super) fn stop_attempts<M: Memory>(&mut self, turn: &mut Turn<'_, M>, kept: Option<AttemptId>) {
         while let Some(attempt) = self.attempts.pop_but(kept) {
@@ -70,6 +90,7 @@ impl Lifecycle {
                 attempt: attempt.id,
                 fault: None,
             });
+            self.pay_unfinished(turn, &attempt);
             let used = if attempt.stage == Stage::Streaming {
                 self.outcome.usage
             } else {

@@ -1,7 +1,7 @@
 //! The end, whichever it is: everything that was taken is given back or trued up, once.
 
 use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
-use crate::gate::{AttemptVerdict, Granted, Withdrawal};
+use crate::gate::{AttemptVerdict, Granted, Used, Withdrawal};
 use crate::memory::Memory;
 use crate::queue::{Permit, Place, Removal};
 use crate::usage::Usage;
@@ -140,11 +140,13 @@ impl Lifecycle {
         let granted = core::mem::take(&mut self.holds.limits);
         if !granted.is_empty() {
             let limits = &turn.gate.limits;
-            let (charges, estimate) = (&self.request.class.charges, self.request.estimate);
+            let (class, estimate) = (&self.request.class, self.request.estimate);
             if launched {
-                limits.settle_all(charges, granted, estimate, used, turn.now);
+                let spent = self.outcome.spent;
+                let used = Used { usage: used, spent };
+                limits.settle_all(class, granted, estimate, used, turn.now);
             } else {
-                limits.undo_all(charges, granted, estimate, turn.now);
+                limits.undo_all(class, granted, estimate, turn.now);
             }
         }
         if core::mem::take(&mut self.holds.remote) != Remote::Nothing {

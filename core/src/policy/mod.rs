@@ -39,6 +39,7 @@ pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, S
 pub use split::Split;
 
 use crate::id::{EndpointId, PoolId, RouteId, TenantId};
+use crate::usage::Rates;
 
 /// A checked policy.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +105,30 @@ pub struct Tenant {
 }
 
 impl Policy {
+    /// What the endpoints that `route` may use charge, without those that another outbids for every usage.
+    #[must_use]
+    pub fn rates(&self, route: RouteId) -> Vec<Rates> {
+        let mut dearest: Vec<Rates> = Vec::new();
+        for pool in &self.route(route).pools {
+            let endpoints = self
+                .pool(*pool)
+                .endpoints
+                .clone()
+                .map(|at| &self.endpoints[usize::from(at)]);
+            for rates in endpoints
+                .filter_map(|endpoint| endpoint.price)
+                .map(|price| price.rates())
+            {
+                let outbids = |one: &Rates, other: &Rates| other.input <= one.input && other.output <= one.output;
+                if !dearest.iter().any(|one| outbids(one, &rates)) {
+                    dearest.retain(|one| !outbids(&rates, one));
+                    dearest.push(rates);
+                }
+            }
+        }
+        dearest
+    }
+
     /// The tenant named `name`, or the nameless one.
     #[must_use]
     pub fn tenant_named(&self, name: &str) -> TenantId {

@@ -7,6 +7,7 @@ use core::ops::Range;
 
 use super::{Balance, BreakerKind, Capability, Needs, Probe, QueueShape, SlowStart};
 use crate::id::{EndpointId, PoolId, ScopeId};
+use crate::usage::Rates;
 
 /// Interchangeable endpoints, balanced together.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,4 +111,25 @@ pub struct Price {
     pub cached_input: f64,
     /// Of the answer.
     pub output: f64,
+}
+
+impl Price {
+    /// The same a token, in the integers that limits and reports count with. What was cached is not told from the rest.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        Rates {
+            input: a_token(self.input),
+            output: a_token(self.output),
+        }
+    }
+}
+
+/// Of a price for a million tokens in dollars that for one in millionths of a millionth.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float casts saturate, and a checked price is neither negative nor above a million"
+)]
+fn a_token(price: f64) -> u64 {
+    (price * 1e6 + 0.5) as u64
 }

@@ -13,8 +13,8 @@ use tollgate_core::lifecycle::{
     AttemptEvent, Effect, Ejection, End, Input, Phase, Refusal, Request, Ruling, Ticket, Verdict,
 };
 use tollgate_core::policy::{
-    Algorithm, Backoff, BreakerKind, Charges, Jitter, Limit, Match, Needs, OnOutage, OnWait, Outlier, Percent, Probe,
-    Quota, Refund, Row, Store,
+    Algorithm, Backoff, BreakerKind, Charges, Jitter, Limit, Match, Needs, OnOutage, OnWait, Outlier, Percent, Price,
+    Probe, Quota, Refund, Row, Store,
 };
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Unit, Usage};
@@ -380,6 +380,64 @@ fn coming_back_is_remembered() {
     world.now += SECOND;
     world.tell_gate(GateInput::Probe { endpoint, ok: true });
     assert_eq!(restored_at(&world), world.now);
+}
+
+/// Money is reserved at the dearest endpoint of the route, and settled by what each attempt cost where it ran: the one
+/// that answered all it used, and a hedge whose request was accepted the prompt.
+#[test]
+fn money_is_settled_by_what_attempts_cost() {
+    let mut policy = policy(&[1, 1]);
+    for (endpoint, dollars) in policy.endpoints.iter_mut().zip([1.0, 10.0]) {
+        endpoint.price = Some(Price {
+            input: dollars,
+            cached_input: dollars,
+            output: dollars * 4.0,
+        });
+    }
+    policy.routes[0].retry.max_attempts = 2;
+    let amount = NonZeroU64::new(100_000).expect("not zero");
+    policy.limits.push(Limit {
+        name: String::from("money"),
+        algorithm: Algorithm::FixedWindow(Quota {
+            amount,
+            period: SECOND * 1_000,
+            burst: amount,
+        }),
+        unit: Unit::MicroUsd,
+        per: Vec::new(),
+        when: Match::default(),
+        on_wait: OnWait::Refuse,
+        refund: Refund::Full,
+        max_keys: NonZeroU32::MIN,
+        store: Store::Local,
+        output_default: 0,
+    });
+    let mut world = World::new(policy);
+    let mut request = chat();
+    request.class.charges.push(LimitId(0), KeyHash(1));
+    request.estimate = Estimate {
+        input: 100,
+        output: Some(50),
+        more: 0,
+    };
+    let left = |world: &World| world.gate.standing(LimitId(0), KeyHash(1), world.now).remaining;
+
+    let mut life = world.start(request);
+    assert_eq!(left(&world), 100_000 - (100 * 10 + 50 * 40), "the dearest");
+    let accepted = AttemptEvent::Open {
+        status: 200,
+        code: None,
+        retry_after: None,
+    };
+    world.give(&mut life, attempt(0, accepted));
+    world.fail(&mut life, Fault::Overloaded);
+    assert_eq!(life.phase(), Phase::Racing, "another attempt");
+    let second = world.gate.policy().endpoint(world.launched()).price;
+    let usage = Usage { input: 90, output: 10 };
+    world.give(&mut life, attempt(1, AttemptEvent::Finish { usage }));
+    let answer = second.expect("every endpoint has one").rates().cost(usage);
+    assert_eq!(life.outcome().spent.micro_usd(), 100 + answer.micro_usd());
+    assert_eq!(left(&world), 100_000 - life.outcome().spent.micro_usd());
 }
 
 /// An outlier is ejected at once, comes back at a sweep, and the gate is woken for every sweep.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tollgate_core::id::{KeyHash, LimitId};
 use tollgate_core::lifecycle::{Lifecycle, Request};
 use tollgate_core::policy::{Algorithm, OnOutage, Policy, Refund, Store};
-use tollgate_core::usage::{Cost, Unit, Usage};
+use tollgate_core::usage::{Cost, PicoUsd, Unit, Usage};
 
 use super::plan::AGE;
 
@@ -67,7 +67,7 @@ impl Ledger {
             let reserved = estimated(policy, limit, request);
             line.reserved -= reserved;
             if 0 < outcome.attempts {
-                line.used += used(policy, limit, outcome.usage, reserved);
+                line.used += used(policy, limit, outcome.usage, outcome.spent, reserved);
             }
         }
     }
@@ -102,6 +102,14 @@ fn estimated(policy: &Policy, limit: LimitId, request: &Request) -> Cost {
     let most = limit.algorithm.most();
     match (limit.unit, output) {
         (Unit::Requests | Unit::InFlight, _) => 1,
+        (Unit::MicroUsd, _) => {
+            let rates = request.class.route.map(|route| policy.rates(route)).unwrap_or_default();
+            let cost = |output| limit.unit.cost(request.estimate.or(output), &rates);
+            match output {
+                Some(_) => cost(0),
+                None => cost(limit.output_default).min(most).max(cost(0)),
+            }
+        }
         (Unit::InputTokens, _) => input,
         (Unit::OutputTokens, Some(output)) => output,
         (Unit::OutputTokens, None) => assumed.min(most),
@@ -110,13 +118,14 @@ fn estimated(policy: &Policy, limit: LimitId, request: &Request) -> Cost {
     }
 }
 
-fn used(policy: &Policy, limit: LimitId, usage: Usage, reserved: Cost) -> Cost {
+fn used(policy: &Policy, limit: LimitId, usage: Usage, spent: PicoUsd, reserved: Cost) -> Cost {
     let limit = &policy.limits[limit.index()];
     if let Algorithm::Permits(_) = limit.algorithm {
         return 0;
     }
     let truth = match limit.unit {
         Unit::Requests | Unit::InFlight => 1,
+        Unit::MicroUsd => spent.0.div_ceil(1_000_000),
         Unit::InputTokens => u64::from(usage.input),
         Unit::OutputTokens => u64::from(usage.output),
         Unit::Tokens => u64::from(usage.input) + u64::from(usage.output),

@@ -7,8 +7,8 @@ use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
     Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, FailurePercentage,
     HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order, Outlier, Percent, Policy,
-    Pool, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row, Shedding, Slo, SlowStart, Split,
-    Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
+    Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row, Shedding, Slo, SlowStart,
+    Split, Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -77,7 +77,11 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
         tier: dice.pick(&[0, 0, 0, 1, 7]),
         weight: nonzero(dice.pick(&[1, 1, 1, 2, 5, 1_000])),
         max_in_flight: dice.chance(tilt.scarce).then(|| nonzero(1 + dice.small(3))),
-        price: None,
+        price: dice.chance(60).then(|| Price {
+            input: dice.pick(&[0.15, 2.5]),
+            cached_input: 0.0,
+            output: dice.pick(&[0.6, 10.0]),
+        }),
         can,
         scope: ScopeId::at(dice.index(n_scopes)),
     }
@@ -272,9 +276,13 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         | Algorithm::FixedWindow(_)
         | Algorithm::SegmentedWindow { .. }
         | Algorithm::SlidingLog(_)
-        | Algorithm::SlidingWindow(_) => {
-            dice.pick(&[Unit::Requests, Unit::Tokens, Unit::InputTokens, Unit::OutputTokens])
-        }
+        | Algorithm::SlidingWindow(_) => dice.pick(&[
+            Unit::Requests,
+            Unit::Tokens,
+            Unit::InputTokens,
+            Unit::OutputTokens,
+            Unit::MicroUsd,
+        ]),
     };
     Limit {
         name: String::from("limit"),
@@ -301,7 +309,7 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             | Algorithm::Permits(_) => nonzero(100),
         },
         store: match dice.below(4) {
-            0 => Store::Strict {
+            0 if unit != Unit::MicroUsd => Store::Strict {
                 deadline: dice.pick(&[MILLI, MILLI * 50]),
                 on_outage: dice.pick(&[
                     OnOutage::LocalShare,

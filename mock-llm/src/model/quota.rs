@@ -58,7 +58,7 @@ impl Count {
             Unit::Tokens => Some(Count::InputAndMaxOutput),
             Unit::InputTokens => Some(Count::Input),
             Unit::OutputTokens => Some(Count::Output),
-            Unit::InFlight => None,
+            Unit::MicroUsd | Unit::InFlight => None,
         }
     }
 

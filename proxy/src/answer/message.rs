@@ -99,21 +99,27 @@ fn units(unit: Unit) -> &'static str {
         Unit::Tokens => "tokens",
         Unit::InputTokens => "tokens of prompts",
         Unit::OutputTokens => "tokens of answers",
+        Unit::MicroUsd => "millionths of a dollar",
         Unit::InFlight => "requests in flight",
     }
 }
 
 fn too_large(limit: &Limit, estimate: Estimate) -> String {
-    let cost = limit.unit.cost(estimate.or(0));
+    let cost = limit.unit.cost(estimate.or(0), &[]);
     let most = limit.algorithm.most();
     let (name, units) = (&limit.name, units(limit.unit));
     let parts = match (limit.unit, estimate.output) {
         (Unit::Tokens, Some(output)) => format!(" ({} of the prompt, up to {output} of the answer)", estimate.input),
         (Unit::Tokens, None) => format!(" ({} of the prompt alone)", estimate.input),
+        (Unit::MicroUsd, _) => {
+            return format!(
+                "This may cost more than limit `{name}` ever holds, which is {most} {units}. Send a shorter prompt, or a smaller `max_tokens`."
+            );
+        }
         (Unit::Requests | Unit::InputTokens | Unit::OutputTokens | Unit::InFlight, _) => String::new(),
     };
     let way_out = match limit.unit {
-        Unit::Tokens => "Send a shorter prompt, or a smaller `max_tokens`.",
+        Unit::Tokens | Unit::MicroUsd => "Send a shorter prompt, or a smaller `max_tokens`.",
         Unit::InputTokens => "Send a shorter prompt.",
         Unit::OutputTokens => "Send a smaller `max_tokens`.",
         Unit::Requests | Unit::InFlight => "It can never be served.",

@@ -188,7 +188,7 @@ fn refused(refusal: Refusal, unit: Option<Unit>) -> Row {
 fn limited(unit: Option<Unit>) -> &'static str {
     match unit {
         Some(Unit::Tokens | Unit::InputTokens | Unit::OutputTokens) => "tokens",
-        Some(Unit::Requests | Unit::InFlight) | None => "requests",
+        Some(Unit::Requests | Unit::MicroUsd | Unit::InFlight) | None => "requests",
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use tollgate_core::dice::{Dice, RequestDice};
-use tollgate_core::gate::{Granted, Limits, Reach};
+use tollgate_core::gate::{Granted, Limits, Reach, Used};
 use tollgate_core::lifecycle::{Input, Request, Ruling, Ticket};
 use tollgate_core::memory::Local;
 use tollgate_core::policy::Policy;
 use tollgate_core::time::Instant;
-use tollgate_core::usage::Usage;
+use tollgate_core::usage::{PicoUsd, Usage};
 
 use super::wire::Parcel;
 use super::{Engine, Key, LANE_BACK, LANE_OUT};
@@ -80,11 +80,15 @@ impl<O: Observer> Engine<'_, O> {
             }
             Letter::Settle { ticket, used } => {
                 if let Some((request, granted)) = self.store.open.remove(&ticket) {
-                    let (charges, estimate) = (&request.class.charges, request.estimate);
+                    let (class, estimate) = (&request.class, request.estimate);
                     let limits = &self.store.limits;
                     match used {
-                        Some(used) => limits.settle_all(charges, granted, estimate, used, self.now),
-                        None => limits.undo_all(charges, granted, estimate, self.now),
+                        Some(usage) => {
+                            // A store elsewhere counts no money: a checked policy has no such limit.
+                            let spent = PicoUsd::default();
+                            limits.settle_all(class, granted, estimate, Used { usage, spent }, self.now);
+                        }
+                        None => limits.undo_all(class, granted, estimate, self.now),
                     }
                 }
             }
@@ -92,11 +96,10 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     fn rule(&mut self, ticket: Ticket, request: Request) -> Ruling {
-        let charges = &request.class.charges;
         match self
             .store
             .limits
-            .take_all(charges, Reach::Remote, request.estimate, self.now)
+            .take_all(&request.class, Reach::Remote, request.estimate, self.now)
         {
             Ok(granted) => {
                 self.store.open.insert(ticket, (request, granted));

@@ -291,9 +291,9 @@ pub(crate) struct Stopped {
     pub(crate) wasted: bool,
 }
 
-/// USD for `usage`: multiplied before dividing.
+/// USD for `usage`, by the law that limits in money are settled by.
 fn worth(price: &Price, usage: Usage) -> f64 {
-    (f64::from(usage.input) * price.input + f64::from(usage.output) * price.output) / 1e6
+    price.rates().cost(usage).usd()
 }
 
 /// The windows of all faults that are stated, in order of time. Drawn ones differ from replication to replication.

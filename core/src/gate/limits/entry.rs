@@ -1,6 +1,6 @@
 //! One limit: its algorithm, the states of its keys, and what a request costs it.
 
-use super::Reach;
+use super::{Reach, Used};
 use crate::id::KeyHash;
 use crate::limit::{
     Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Permits, SegmentedWindow, SlidingLog, SlidingWindow, Standing,
@@ -9,7 +9,7 @@ use crate::limit::{
 use crate::memory::{Keyed, Memory, Place, Slot};
 use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
 use crate::time::{Instant, Nanos};
-use crate::usage::{Cost, Estimate, Unit, Usage};
+use crate::usage::{Cost, Estimate, Rates, Unit};
 
 pub(super) struct Entry<M: Memory> {
     law: Law<M>,
@@ -106,18 +106,17 @@ impl<M: Memory> Entry<M> {
     /// What the request is charged. What it does not say is assumed, but never more than the limit can hold: a
     /// request is not refused for ever on a guess.
     #[inline]
-    pub(super) fn cost(&self, estimate: Estimate) -> Cost {
-        let cost = self.unit.cost(estimate.or(self.output_default));
+    pub(super) fn cost(&self, estimate: Estimate, rates: &[Rates]) -> Cost {
+        let cost = self.unit.cost(estimate.or(self.output_default), rates);
         if estimate.output.is_some() {
             return cost;
         }
-        let certain = self.unit.cost(estimate.or(0));
+        let certain = self.unit.cost(estimate.or(0), rates);
         cost.min(self.most).max(certain)
     }
 
     #[inline]
-    pub(super) fn take(&self, key: KeyHash, now: Instant, estimate: Estimate) -> (Decision, Place) {
-        let cost = self.cost(estimate);
+    pub(super) fn take(&self, key: KeyHash, now: Instant, cost: Cost) -> (Decision, Place) {
         let (decision, place) = with_law!(&self.law, limiter, table => table.update(
             key,
             |state| limiter.is_idle(state, now),
@@ -130,8 +129,7 @@ impl<M: Memory> Entry<M> {
         (decision, place)
     }
 
-    pub(super) fn peek(&self, key: KeyHash, now: Instant, estimate: Estimate) -> Decision {
-        let cost = self.cost(estimate);
+    pub(super) fn peek(&self, key: KeyHash, now: Instant, cost: Cost) -> Decision {
         with_law!(&self.law, limiter, table => table.read(key, |state| limiter.peek(state, now, cost)))
     }
 
@@ -152,8 +150,14 @@ impl<M: Memory> Entry<M> {
         ));
     }
 
-    pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Usage) {
+    pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Used) {
         self.release(taken);
+        let truth = match self.unit {
+            Unit::MicroUsd => used.spent.micro_usd(),
+            Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::InFlight => {
+                self.unit.cost(used.usage, &[])
+            }
+        };
         let used = match self.law {
             // Nothing is in flight any more, whatever was used.
             Law::Permits(..) => 0,
@@ -164,8 +168,8 @@ impl<M: Memory> Entry<M> {
             | Law::SegmentedWindow(..)
             | Law::SlidingLog(..)
             | Law::SlidingWindow(..) => match self.refund {
-                Refund::Full => self.unit.cost(used),
-                Refund::None => self.unit.cost(used).max(taken.cost),
+                Refund::Full => truth,
+                Refund::None => truth.max(taken.cost),
             },
         };
         if used == taken.cost {

@@ -13,16 +13,27 @@ use alloc::vec::Vec;
 
 use entry::Entry;
 
-use crate::id::{KeyHash, LimitId};
+use crate::id::{KeyHash, LimitId, RouteId};
 use crate::limit::{Decision, Standing, Taken};
 use crate::memory::{Memory, Place, Slot};
-use crate::policy::{Charges, OnOutage, Policy, Store};
+use crate::policy::{Charges, Class, OnOutage, Policy, Store};
 use crate::time::{Instant, Nanos};
-use crate::usage::{Cost, Estimate, Usage};
+use crate::usage::{Cost, Estimate, PicoUsd, Rates, Usage};
 
 /// Every limit of a policy, with its states.
 pub struct Limits<M: Memory> {
     entries: Vec<Entry<M>>,
+    /// What a request may cost at most, by route.
+    rates: Vec<Vec<Rates>>,
+}
+
+/// What a request has used, once it is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Of the attempt that answered.
+    pub usage: Usage,
+    /// What all attempts cost together, as far as is known.
+    pub spent: PicoUsd,
 }
 
 /// Which of a request's limits are meant.
@@ -90,6 +101,9 @@ impl<M: Memory> Limits<M> {
     pub fn new(policy: &Policy) -> Limits<M> {
         Limits {
             entries: policy.limits.iter().map(Entry::new).collect(),
+            rates: (0..policy.routes.len())
+                .map(|at| policy.rates(RouteId::at(at)))
+                .collect(),
         }
     }
 
@@ -104,7 +118,7 @@ impl<M: Memory> Limits<M> {
     /// [`LimitRefusal`] if any of them refuses.
     pub fn take_all(
         &self,
-        charges: &Charges,
+        class: &Class,
         reach: Reach,
         estimate: Estimate,
         now: Instant,
@@ -115,13 +129,13 @@ impl<M: Memory> Limits<M> {
             fallen: now,
             ..Granted::default()
         };
-        for index in 0..charges.len() {
-            let (limit, key) = charges.at(index);
+        for index in 0..class.charges.len() {
+            let (limit, key) = class.charges.at(index);
             let entry = &self.entries[limit.index()];
             if !entry.is_in(reach) {
                 continue;
             }
-            let (decision, place) = entry.take(key, now, estimate);
+            let (decision, place) = entry.take(key, now, entry.cost(estimate, self.rates_of(class)));
             match decision {
                 Decision::Allow { at } => {
                     granted.at = granted.at.max(at);
@@ -135,11 +149,11 @@ impl<M: Memory> Limits<M> {
                         never: false,
                         overflow: place == Place::Overflow,
                     };
-                    self.undo_all(charges, granted, estimate, now);
-                    return Err(self.binding(charges, reach, index + 1, estimate, now, refusal));
+                    self.undo_all(class, granted, estimate, now);
+                    return Err(self.binding(class, reach, index + 1, estimate, now, refusal));
                 }
                 Decision::Never => {
-                    self.undo_all(charges, granted, estimate, now);
+                    self.undo_all(class, granted, estimate, now);
                     return Err(LimitRefusal::never(limit));
                 }
             }
@@ -148,18 +162,18 @@ impl<M: Memory> Limits<M> {
     }
 
     /// Takes back what was granted, newest first, as if it had not been.
-    pub fn undo_all(&self, charges: &Charges, granted: Granted, estimate: Estimate, now: Instant) {
-        for index in (0..charges.len()).rev() {
-            if let Some((entry, key, place, taken)) = self.hold(charges, granted, index, estimate) {
+    pub fn undo_all(&self, class: &Class, granted: Granted, estimate: Estimate, now: Instant) {
+        for index in (0..class.charges.len()).rev() {
+            if let Some((entry, key, place, taken)) = self.hold(class, granted, index, estimate) {
                 entry.undo(key, place, now, taken);
             }
         }
     }
 
     /// Trues up what was granted on an estimate, now that the truth is known.
-    pub fn settle_all(&self, charges: &Charges, granted: Granted, estimate: Estimate, used: Usage, now: Instant) {
-        for index in 0..charges.len() {
-            if let Some((entry, key, place, taken)) = self.hold(charges, granted, index, estimate) {
+    pub fn settle_all(&self, class: &Class, granted: Granted, estimate: Estimate, used: Used, now: Instant) {
+        for index in 0..class.charges.len() {
+            if let Some((entry, key, place, taken)) = self.hold(class, granted, index, estimate) {
                 entry.settle(key, place, now, taken, used);
             }
         }
@@ -221,20 +235,20 @@ impl<M: Memory> Limits<M> {
     /// Of `refusal` and the refusals of the limits from `from` on, the one with the longest wait.
     fn binding(
         &self,
-        charges: &Charges,
+        class: &Class,
         reach: Reach,
         from: usize,
         estimate: Estimate,
         now: Instant,
         mut refusal: LimitRefusal,
     ) -> LimitRefusal {
-        for index in from..charges.len() {
-            let (limit, key) = charges.at(index);
+        for index in from..class.charges.len() {
+            let (limit, key) = class.charges.at(index);
             let entry = &self.entries[limit.index()];
             if !entry.is_in(reach) {
                 continue;
             }
-            match entry.peek(key, now, estimate) {
+            match entry.peek(key, now, entry.cost(estimate, self.rates_of(class))) {
                 Decision::Allow { .. } => {}
                 Decision::Wait { until } => {
                     if refusal.until < until {
@@ -251,9 +265,15 @@ impl<M: Memory> Limits<M> {
         refusal
     }
 
+    /// What a request of `class` may cost.
+    #[inline]
+    fn rates_of(&self, class: &Class) -> &[Rates] {
+        class.route.map_or(&[], |route| &self.rates[route.index()])
+    }
+
     fn hold(
         &self,
-        charges: &Charges,
+        class: &Class,
         granted: Granted,
         index: usize,
         estimate: Estimate,
@@ -261,7 +281,7 @@ impl<M: Memory> Limits<M> {
         if granted.charged & 1 << index == 0 {
             return None;
         }
-        let (limit, key) = charges.at(index);
+        let (limit, key) = class.charges.at(index);
         let entry = &self.entries[limit.index()];
         let place = if granted.overflow & 1 << index == 0 {
             Place::Own
@@ -269,7 +289,7 @@ impl<M: Memory> Limits<M> {
             Place::Overflow
         };
         let taken = Taken {
-            cost: entry.cost(estimate),
+            cost: entry.cost(estimate, self.rates_of(class)),
             at: if entry.store == Store::Local {
                 granted.taken
             } else {

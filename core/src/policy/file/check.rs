@@ -18,6 +18,7 @@ pub(super) fn policy(raw: raw::Policy, report: &Report) -> Policy {
     applicable(&raw.limits, report);
     shadowed(&raw.routes, report);
     bursts(&raw, report);
+    prices(&raw, report);
 
     let places: Vec<Span> = raw.pools.iter().map(|pool| pool.name).collect();
     let mut policy = Policy::default();
@@ -183,7 +184,7 @@ fn bursts(raw: &raw::Policy, report: &Report) {
         let burst = raw.checked.algorithm.most();
         let default = u64::from(raw.checked.output_default);
         let needed = match raw.checked.unit {
-            Unit::Requests | Unit::InFlight => continue,
+            Unit::Requests | Unit::MicroUsd | Unit::InFlight => continue,
             Unit::Tokens | Unit::InputTokens => context,
             Unit::OutputTokens => output,
         };
@@ -200,6 +201,50 @@ fn bursts(raw: &raw::Policy, report: &Report) {
             report.warn(raw.burst, message, "holds fewer than a request may need", help);
         }
     }
+}
+
+/// Every endpoint that a limit in money may meet has a price.
+fn prices(raw: &raw::Policy, report: &Report) {
+    let counts_money = |raw: &&raw::Limit| raw.checked.unit == Unit::MicroUsd;
+    let mut missing = BTreeMap::new();
+    for limit in raw.limits.iter().filter(counts_money) {
+        let met = raw
+            .routes
+            .iter()
+            .filter(|route| may_meet(&limit.checked.when, &route.checked.matches));
+        for named in met.flat_map(|route| &route.pools) {
+            let pools = raw.pools.iter().filter(|pool| pool.checked.name == named.value);
+            for endpoint in pools
+                .flat_map(|pool| &pool.endpoints)
+                .filter(|raw| raw.checked.price.is_none())
+            {
+                missing
+                    .entry(&endpoint.checked.name)
+                    .or_insert((endpoint.name, &limit.checked.name));
+            }
+        }
+    }
+    for (name, (place, limit)) in missing {
+        let message = format!("endpoint `{name}` has no price, and limit `{limit}` counts what its requests cost");
+        let help = Some("price = { input = 0.15, output = 0.60 }, in dollars per million tokens");
+        report.error(place, message, "costs what?", help);
+    }
+}
+
+/// Whether one request may hold both; no only where a word says so.
+fn may_meet(one: &Match, other: &Match) -> bool {
+    one.words.iter().all(|(word, pattern)| {
+        let mut same = other
+            .words
+            .iter()
+            .filter(|(of, _)| of == word)
+            .map(|(_, pattern)| pattern);
+        same.all(|other| match (pattern.is_literal(), other.is_literal()) {
+            (true, _) => other.matches(pattern.as_str()),
+            (false, true) => pattern.matches(other.as_str()),
+            (false, false) => true,
+        })
+    })
 }
 
 fn pools(policy: &mut Policy, pools: Vec<raw::Pool>, report: &Report) {

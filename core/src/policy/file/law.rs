@@ -59,6 +59,7 @@ pub(super) fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
         ("tokens", Unit::Tokens),
         ("input-tokens", Unit::InputTokens),
         ("output-tokens", Unit::OutputTokens),
+        ("micro-usd", Unit::MicroUsd),
         ("in-flight", Unit::InFlight),
     ];
     let are_permits = law == Some(Law::Permits);
@@ -66,9 +67,9 @@ pub(super) fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
     section.or(
         "unit",
         |value: &Value<'_>| {
-            let unit = kind::one_of(units, &["micro-usd"])(value)?;
+            let unit = kind::one_of(units, &[])(value)?;
             match unit {
-                Unit::Requests if are_permits => Err(Wrong::said(
+                Unit::Requests | Unit::MicroUsd if are_permits => Err(Wrong::said(
                     "permits count what is in flight: requests, or their tokens",
                     "not for permits",
                 )
@@ -77,7 +78,12 @@ pub(super) fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
                     Err(Wrong::said("only permits count requests in flight", "not for a quota")
                         .help("algorithm = \"permits\", or another unit"))
                 }
-                Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::InFlight => Ok(unit),
+                Unit::Requests
+                | Unit::Tokens
+                | Unit::InputTokens
+                | Unit::OutputTokens
+                | Unit::MicroUsd
+                | Unit::InFlight => Ok(unit),
             }
         },
         default,

@@ -32,7 +32,7 @@ pub(super) fn read(section: &mut Section<'_>) -> raw::Limit {
         on_wait: law::on_wait(section, law, algorithm),
         refund: section.or("refund", kind::one_of(REFUNDS, &[]), Refund::Full),
         max_keys: NonZeroU32::new(max_keys).unwrap_or(NonZeroU32::MIN),
-        store: store(&mut section.table_or_empty("store"), law),
+        store: store(&mut section.table_or_empty("store"), law, unit),
         output_default: output_default(section, unit),
     };
     raw::Limit {
@@ -48,7 +48,7 @@ const MOST_KEYS: u32 = 1 << 26;
 
 const REFUNDS: &[(&str, Refund)] = &[("full", Refund::Full), ("none", Refund::None)];
 
-fn store(table: &mut Section<'_>, law: Option<Law>) -> Store {
+fn store(table: &mut Section<'_>, law: Option<Law>, unit: Unit) -> Store {
     let is_redis = table.variant(
         "kind",
         kind::one_of(&[("local", false), ("redis", true)], &[]),
@@ -66,6 +66,11 @@ fn store(table: &mut Section<'_>, law: Option<Law>) -> Store {
             "not built yet",
             Some("store = { kind = \"local\" }"),
         );
+    }
+    if unit == Unit::MicroUsd {
+        let message = "costs in Redis are not built yet";
+        let help = Some("store = { kind = \"local\" }");
+        table.report().error(table.span(), message, "not built yet", help);
     }
     table.required("mode", kind::one_of(&[("strict", ())], &["lease"]));
     Store::Strict {
@@ -87,9 +92,9 @@ fn store(table: &mut Section<'_>, law: Option<Law>) -> Store {
 
 fn output_default(section: &Section<'_>, unit: Unit) -> u32 {
     const DEFAULT: u32 = 512;
-    if !matches!(unit, Unit::Tokens | Unit::OutputTokens) {
+    if !matches!(unit, Unit::Tokens | Unit::OutputTokens | Unit::MicroUsd) {
         let message = "nothing is estimated for this unit";
-        let help = "leave it out, or count \"tokens\" or \"output-tokens\"";
+        let help = "leave it out, or count \"tokens\", \"output-tokens\" or \"micro-usd\"";
         section.forbid("estimate", message, "no meaning here", help);
         return DEFAULT;
     }
