@@ -117,9 +117,10 @@ impl Lifecycle {
 
     /// Launches an attempt in the first further pool that has an endpoint. False if none has.
     fn fall_back<M: Memory>(&mut self, turn: &mut Turn<'_, M>) -> bool {
-        let pools = &self.route(turn).pools;
-        for (at, pool) in pools.iter().enumerate().skip(usize::from(self.pool_at) + 1) {
-            if let Acquired::Yes(permit) = self.acquire(turn, *pool, false) {
+        let route = self.route(turn);
+        for at in usize::from(self.pool_at) + 1..route.pools.len() {
+            let pool = route.nth_pool(at, self.dice);
+            if let Acquired::Yes(permit) = self.acquire(turn, pool, false) {
                 self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
                 self.launch(turn, permit, Kind::Fallback);
                 return true;
