@@ -98,9 +98,10 @@ impl Lifecycle {
             return false;
         };
         let law = retry::Backoff::new(&self.route(turn).retry.backoff);
-        let mut rng = self.dice.roll(Purpose::Jitter, u32::from(self.outcome.retries));
+        let retry = u32::from(self.outcome.retries);
+        let mut rng = self.dice.roll(Purpose::Jitter, law.draw(retry));
         let minimum = (wait != Nanos::ZERO).then_some(wait);
-        let at = turn.now + law.delay(u32::from(self.outcome.retries), minimum, &mut rng);
+        let at = turn.now + law.delay(retry, minimum, &mut rng);
         if self.total_at <= at || !turn.gate.budgets.withdraw(id, Withdrawal::Retry, turn.now) {
             return false;
         }

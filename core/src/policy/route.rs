@@ -124,6 +124,8 @@ pub enum Jitter {
     /// Uniform from nothing to the whole delay.
     #[default]
     Full,
+    /// Uniform from the shortest delay to three times the one before.
+    Decorrelated,
     /// None.
     None,
 }

@@ -378,7 +378,7 @@ fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
             backoff: Backoff {
                 base: dice.pick(&[Nanos::ZERO, MILLI, MILLI * 100]),
                 max: dice.pick(&[Nanos::ZERO, MILLI * 200, SECOND * 10]),
-                jitter: dice.pick(&[Jitter::Full, Jitter::None]),
+                jitter: dice.pick(&[Jitter::Full, Jitter::Decorrelated, Jitter::None]),
             },
         },
         hedge,

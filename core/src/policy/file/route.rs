@@ -166,7 +166,11 @@ fn budget(retry: &Section<'_>) -> Option<RetryBudget> {
 }
 
 fn backoff(table: &Section<'_>) -> Backoff {
-    let words = &[("full", Jitter::Full), ("none", Jitter::None)];
+    let words = &[
+        ("full", Jitter::Full),
+        ("decorrelated", Jitter::Decorrelated),
+        ("none", Jitter::None),
+    ];
     let base = table.optional("base", kind::duration);
     let max = table.optional("max", kind::duration);
     let backoff = Backoff {
