@@ -184,6 +184,7 @@ impl Lifecycle {
     }
 
     /// An attempt runs no more, and has answered `complete`ly or has not: whoever adds up what runs is told.
+    #[inline]
     pub(super) fn ended<M: Memory>(&mut self, turn: &Turn<'_, M>, attempt: &Attempt, complete: bool) {
         let gate = turn.gate;
         let ended = attempt.ended(self.request.estimate, complete);
