@@ -276,7 +276,8 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         | Algorithm::FixedWindow(_)
         | Algorithm::SegmentedWindow { .. }
         | Algorithm::SlidingLog(_)
-        | Algorithm::SlidingWindow(_) => dice.pick(&[
+        | Algorithm::SlidingWindow(_)
+        | Algorithm::Own(_) => dice.pick(&[
             Unit::Requests,
             Unit::Tokens,
             Unit::InputTokens,
@@ -301,7 +302,9 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             {
                 nonzero(1 + dice.small(2))
             }
-            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) => nonzero(1 + dice.small(2)),
+            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) | Algorithm::Own(_) => {
+                nonzero(1 + dice.small(2))
+            }
             Algorithm::FixedWindow(_)
             | Algorithm::SegmentedWindow { .. }
             | Algorithm::SlidingLog(_)

@@ -3,8 +3,8 @@
 use super::{Reach, Used};
 use crate::id::KeyHash;
 use crate::limit::{
-    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Permits, SegmentedWindow, SlidingLog, SlidingWindow, Standing,
-    Taken, TokenBucket,
+    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Own, Permits, SegmentedWindow, SlidingLog, SlidingWindow,
+    Standing, Taken, TokenBucket,
 };
 use crate::memory::{Keyed, Memory, Place, Slot};
 use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
@@ -34,6 +34,7 @@ enum Law<M: Memory> {
     SlidingLog(SlidingLog, M::Table<<SlidingLog as Limiter>::State>),
     SlidingWindow(SlidingWindow, M::Table<<SlidingWindow as Limiter>::State>),
     Permits(Permits, M::Table<<Permits as Limiter>::State>),
+    Own(Own, M::Table<<Own as Limiter>::State>),
 }
 
 /// Runs `$body` with the limiter and table of whichever law it is.
@@ -48,6 +49,7 @@ macro_rules! with_law {
             Law::SlidingLog($limiter, $table) => $body,
             Law::SlidingWindow($limiter, $table) => $body,
             Law::Permits($limiter, $table) => $body,
+            Law::Own($limiter, $table) => $body,
         }
     };
 }
@@ -76,6 +78,7 @@ impl<M: Memory> Entry<M> {
             Algorithm::SlidingLog(quota) => Law::SlidingLog(SlidingLog::new(quota), M::Table::new(table)),
             Algorithm::SlidingWindow(quota) => Law::SlidingWindow(SlidingWindow::new(quota), M::Table::new(table)),
             Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
+            Algorithm::Own(own) => Law::Own(own, M::Table::new(table)),
         };
         Entry {
             law,
@@ -167,7 +170,8 @@ impl<M: Memory> Entry<M> {
             | Law::FixedWindow(..)
             | Law::SegmentedWindow(..)
             | Law::SlidingLog(..)
-            | Law::SlidingWindow(..) => match self.refund {
+            | Law::SlidingWindow(..)
+            | Law::Own(..) => match self.refund {
                 Refund::Full => truth,
                 Refund::None => truth.max(taken.cost),
             },

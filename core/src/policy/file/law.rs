@@ -224,7 +224,8 @@ pub(super) fn on_wait(section: &Section<'_>, law: Option<Law>, algorithm: Algori
         | Algorithm::SegmentedWindow { .. }
         | Algorithm::SlidingLog(_)
         | Algorithm::SlidingWindow(_)
-        | Algorithm::Permits(_) => Nanos::FOREVER,
+        | Algorithm::Permits(_)
+        | Algorithm::Own(_) => Nanos::FOREVER,
     });
     match (delays, most, drained) {
         (Some(delays), _, _) if delays.value && !shapes => {
