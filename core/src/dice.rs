@@ -47,6 +47,10 @@ pub enum Purpose {
     Pace,
     /// Whether a suspected endpoint is ejected indeed.
     Enforcement,
+    /// When an adaptive limit measures anew.
+    Limit,
+    /// Whether a throttle turns a request away.
+    Throttle,
 }
 
 /// The root of all dice of a run.

@@ -82,6 +82,10 @@ fn limited(limit: &Limit, overflow: bool, when: &str) -> String {
         Algorithm::Permits(most) if limit.unit == Unit::InFlight => format!("{most} {units}"),
         Algorithm::Permits(most) => format!("{most} {units} in flight"),
         Algorithm::Own(own) => format!("at most {} {units} at once", own.most()),
+        Algorithm::Adaptive(_, bounds) => format!(
+            "as many {units} as are answered without delay, {} to {}",
+            bounds.min, bounds.max
+        ),
     };
     let shared = if overflow {
         format!(

@@ -1,10 +1,14 @@
 //! One limit: its algorithm, the states of its keys, and what a request costs it.
 
+use alloc::boxed::Box;
+
+use super::adaptive::{AdaptiveLaw, AdaptiveLimit, with_adaptive_law};
 use super::{Reach, Used};
+use crate::dice::Rng;
 use crate::id::KeyHash;
 use crate::limit::{
-    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Own, Permits, SegmentedWindow, SlidingLog, SlidingWindow,
-    Standing, Taken, TokenBucket,
+    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Own, Permits, Sample, SegmentedWindow, SlidingLog,
+    SlidingWindow, Standing, Taken, TokenBucket,
 };
 use crate::memory::{Keyed, Memory, Place, Slot};
 use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
@@ -35,6 +39,7 @@ enum Law<M: Memory> {
     SlidingWindow(SlidingWindow, M::Table<<SlidingWindow as Limiter>::State>),
     Permits(Permits, M::Table<<Permits as Limiter>::State>),
     Own(Own, M::Table<<Own as Limiter>::State>),
+    Adaptive(Box<AdaptiveLimit<M>>),
 }
 
 /// Runs `$body` with the limiter and table of whichever law it is.
@@ -50,6 +55,7 @@ macro_rules! with_law {
             Law::SlidingWindow($limiter, $table) => $body,
             Law::Permits($limiter, $table) => $body,
             Law::Own($limiter, $table) => $body,
+            Law::Adaptive(adaptive) => with_adaptive_law!(&adaptive.law, $limiter, $table => $body),
         }
     };
 }
@@ -79,6 +85,7 @@ impl<M: Memory> Entry<M> {
             Algorithm::SlidingWindow(quota) => Law::SlidingWindow(SlidingWindow::new(quota), M::Table::new(table)),
             Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
             Algorithm::Own(own) => Law::Own(own, M::Table::new(table)),
+            Algorithm::Adaptive(kind, bounds) => Law::Adaptive(Box::new(AdaptiveLimit::new(kind, bounds, table))),
         };
         Entry {
             law,
@@ -163,7 +170,7 @@ impl<M: Memory> Entry<M> {
         };
         let used = match self.law {
             // Nothing is in flight any more, whatever was used.
-            Law::Permits(..) => 0,
+            Law::Permits(..) | Law::Adaptive(_) => 0,
             Law::Gcra(..)
             | Law::TokenBucket(..)
             | Law::LeakyBucket(..)
@@ -185,6 +192,35 @@ impl<M: Memory> Entry<M> {
             |state| limiter.is_idle(state, now),
             |state| limiter.settle(state, now, taken, used),
         ));
+    }
+
+    /// Whether its limit follows how requests fare.
+    #[inline]
+    pub(super) fn adapts(&self) -> bool {
+        matches!(self.law, Law::Adaptive(_))
+    }
+
+    /// A request of `key` has fared so.
+    pub(super) fn sample(&self, key: KeyHash, place: Place, sample: Sample, prompt: u32, rng: Rng) {
+        if let Law::Adaptive(adaptive) = &self.law {
+            adaptive.sample(key, place, sample, prompt, rng);
+        }
+    }
+
+    /// The limit that the key sampled last has now; none of a limit that does not move.
+    pub(super) fn latest(&self) -> Option<u32> {
+        match &self.law {
+            Law::Adaptive(adaptive) => Some(adaptive.latest()),
+            Law::Gcra(..)
+            | Law::TokenBucket(..)
+            | Law::LeakyBucket(..)
+            | Law::FixedWindow(..)
+            | Law::SegmentedWindow(..)
+            | Law::SlidingLog(..)
+            | Law::SlidingWindow(..)
+            | Law::Permits(..)
+            | Law::Own(..) => None,
+        }
     }
 
     pub(super) fn standing(&self, key: KeyHash, now: Instant) -> Standing {
