@@ -4,6 +4,7 @@
 //! least that anybody would pay who wrote the same model by hand, and both must give the same answers before their
 //! times are compared.
 
+pub mod balancers;
 pub mod draws;
 pub mod floor;
 pub mod limiters;

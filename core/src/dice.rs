@@ -51,6 +51,8 @@ pub enum Purpose {
     Limit,
     /// Whether a throttle turns a request away.
     Throttle,
+    /// Which pool of a route is tried first.
+    Split,
 }
 
 /// The root of all dice of a run.

@@ -18,6 +18,7 @@ mod pool;
 mod queue;
 mod quota;
 mod route;
+mod split;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,6 +36,7 @@ pub use pool::{Endpoint, Pool, Price, RegionId};
 pub use queue::{Order, QueueShape, Shedding, Weight};
 pub use quota::{AdaptiveKind, Algorithm, Bounds, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
 pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
+pub use split::Split;
 
 use crate::id::{EndpointId, PoolId, RouteId, TenantId};
 use crate::usage::Rates;

@@ -21,14 +21,17 @@ pub(crate) struct Settled {
     share: f64,
 }
 
-/// 32 places, 100 ms each, a queue without end or (with `sheds`) none; twice what it can do is asked for.
-pub(crate) fn settled<L: ConcurrencyLaw>(law: L, seconds: u64, sheds: bool) -> Settled {
-    const PLACES: usize = 32;
+/// So many places, 100 ms each, a queue without end or (with `sheds`) none; more is asked for than it can do.
+pub(crate) fn settled<L: ConcurrencyLaw>(law: L, places: u32, seconds: u64, sheds: bool) -> Settled {
+    let capacity = f64::from(places) * 10.0;
+    // Whoever sheds is asked for ten times what it can do, so that no place is free for long.
+    let load = if sheds { 10 } else { 2 };
+    let gap = Nanos::from_nanos(Nanos::from_millis(100).as_nanos() / (u64::from(places) * load));
     let service = Nanos::from_millis(100);
     let limiter = Adaptive::new(law);
     let mut flight = Flight::default();
     let mut rng = Rng::new(7);
-    let mut places: BinaryHeap<Reverse<Instant>> = (0..PLACES).map(|_| Reverse(Instant::EPOCH)).collect();
+    let mut places: BinaryHeap<Reverse<Instant>> = (0..places).map(|_| Reverse(Instant::EPOCH)).collect();
     let mut ends: BinaryHeap<Reverse<(Instant, Instant)>> = BinaryHeap::new();
     let (mut now, end) = (Instant::from_secs(1), Instant::from_secs(1 + seconds));
     let half = Instant::from_secs(1 + seconds / 2);
@@ -79,9 +82,9 @@ pub(crate) fn settled<L: ConcurrencyLaw>(law: L, seconds: u64, sheds: bool) -> S
             sum += f64::from(limiter.limit(&flight, now));
             n_looks += 1.0;
         }
-        now += Nanos::from_nanos(service.as_nanos() / 64);
+        now += gap;
     }
-    let all = f64::from(u32::try_from(seconds - seconds / 2).expect("a few")) * 320.0;
+    let all = f64::from(u32::try_from(seconds - seconds / 2).expect("a few")) * capacity;
     Settled {
         limit: sum / n_looks,
         share: answers / all,
@@ -91,23 +94,30 @@ pub(crate) fn settled<L: ConcurrencyLaw>(law: L, seconds: u64, sheds: bool) -> S
 /// Published bounds, but for a minimum that leaves room to be wrong.
 #[test]
 fn settles_near_the_knee() {
-    let vegas = settled(Windowed::new(Vegas::new(Bounds::VEGAS)), 40, false);
+    let vegas = settled(Windowed::new(Vegas::new(Bounds::VEGAS)), 32, 40, false);
     assert!(0.99 < vegas.share && (35.0..=38.0).contains(&vegas.limit), "{vegas:?}");
-    let gradient = settled(Windowed::new(Gradient2::new(bounds(20, 1, 200))), 120, false);
+    let gradient = settled(Windowed::new(Gradient2::new(bounds(20, 1, 200))), 32, 120, false);
     assert!(
         0.99 < gradient.share && (32.0..=64.0).contains(&gradient.limit),
         "{gradient:?}"
     );
-    let envoy = settled(EnvoyGradient::new(Bounds::ENVOY_GRADIENT), 50, false);
+    let envoy = settled(EnvoyGradient::new(Bounds::ENVOY_GRADIENT), 32, 50, false);
     // Its windows are as long as an answer takes, so it swings a little.
     assert!(0.9 < envoy.share && (32.0..=64.0).contains(&envoy.limit), "{envoy:?}");
-    let aimd = settled(Aimd::new(bounds(20, 1, 200)), 60, true);
+    let aimd = settled(Aimd::new(bounds(20, 1, 200)), 32, 60, true);
     assert!(0.9 < aimd.share && (27.0..=34.0).contains(&aimd.limit), "{aimd:?}");
 }
 
 /// Why a policy feeds Vegas with windows: told of each answer, it moves long before it sees what it has done.
 #[test]
 fn vegas_swings_without_windows() {
-    let vegas = settled(Vegas::new(Bounds::VEGAS), 40, false);
+    let vegas = settled(Vegas::new(Bounds::VEGAS), 32, 40, false);
     assert!(vegas.share < 0.9, "{vegas:?}");
+}
+
+/// `dev-aimd-avg-0`: a backend that sheds above a hundred; the limit swings between nine tenths of it and all of it.
+#[test]
+fn aimd_is_on_average_95_of_100() {
+    let aimd = settled(Aimd::new(bounds(20, 1, 1000)), 100, 60, true);
+    assert!((aimd.limit / 95.0 - 1.0).abs() < 0.03, "{aimd:?}");
 }

@@ -8,7 +8,7 @@ use tollgate_core::policy::{
     AdaptiveKind, Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Capability, Endpoint,
     FailurePercentage, HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order,
     Outlier, Percent, Policy, Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row,
-    Shedding, Slo, SlowStart, Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
+    Shedding, Slo, SlowStart, Split, Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -362,10 +362,13 @@ fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
         max: 1 + u8::try_from(dice.below(3)).expect("small"),
         budget: dice.pick(&[0.05, 0.5, 1.0]),
     });
+    let weights = (0..n_used).map(|_| dice.small(3)).collect();
+    let split = dice.chance(30).then(|| Split::new(weights)).flatten();
     Route {
         name: String::from("route"),
         matches: Match::default(),
         pools,
+        split,
         require_region: dice.pick(&[None, None, None, None, Some(RegionId(0)), Some(RegionId(1))]),
         request: Adjustment::default(),
         headers: HeaderStages::default(),
@@ -382,7 +385,7 @@ fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
             backoff: Backoff {
                 base: dice.pick(&[Nanos::ZERO, MILLI, MILLI * 100]),
                 max: dice.pick(&[Nanos::ZERO, MILLI * 200, SECOND * 10]),
-                jitter: dice.pick(&[Jitter::Full, Jitter::None]),
+                jitter: dice.pick(&[Jitter::Full, Jitter::Decorrelated, Jitter::None]),
             },
         },
         hedge,
