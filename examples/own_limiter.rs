@@ -172,11 +172,11 @@ fn run() -> Result<Vec<(String, f64)>, Box<dyn Error>> {
             burst: NonZeroU64::new(burst)?,
         })
     };
-    let fast = quota(15, 1, 30).ok_or("a rate is not zero")?;
+    let fast = quota(15, 1, 10).ok_or("a rate is not zero")?;
     let slow = quota(600, 60, 120).ok_or("a rate is not zero")?;
     // A policy's limiters live as long as the program.
     let limiter: &'static TwoRates = Box::leak(Box::new(TwoRates::new(fast, slow)));
-    own.limits[0].algorithm = Algorithm::Own(Own::new("two-rates", 30, limiter));
+    own.limits[0].algorithm = Algorithm::Own(Own::new("two-rates", 10, limiter));
 
     let folder = Folder::new(Path::new("."), &|_| None);
     let (scenario, _) = scenario::read("own-limiter.toml", SCENARIO, &folder)?;
