@@ -98,7 +98,8 @@ impl std::error::Error for Broken {}
 pub fn run(balance: &'static str, seed: u64) -> Result<Row, Broken> {
     let broken = |what: &dyn fmt::Display| Broken(format!("{balance}: {what}"));
     let (policy, _) = file::read("policy.toml", &policy(balance)).map_err(|problems| broken(&problems))?;
-    let (scenario, _) = scenario::read("scenario.toml", &world(seed), &Folder::nowhere()).map_err(|problems| broken(&problems))?;
+    let (scenario, _) =
+        scenario::read("scenario.toml", &world(seed), &Folder::nowhere()).map_err(|problems| broken(&problems))?;
     let workload = Workload::open(scenario.workload.clone()).map_err(|error| broken(&error))?;
     let strategies =
         prepare(&scenario, &workload, vec![(balance.to_owned(), policy)], 0).map_err(|error| broken(&error))?;
