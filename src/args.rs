@@ -72,6 +72,16 @@ pub(crate) enum Command {
     /// Make keys for tenants
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Compare every balancer: latency, imbalance, herds, and how fast traffic leaves an endpoint that fails and comes back
+    ///
+    /// Each is simulated on the same traffic in four worlds: endpoints that are alike, endpoints that are not, signals that
+    /// are old, and an endpoint that fails for a minute. The same seed gives the same figures.
+    ///
+    /// Tables go to standard output; the same with pictures to --out.
+    #[command(after_help = "Examples:\n  \
+        tollgate balancers\n  \
+        tollgate balancers --minutes 60 --seed 7 --json")]
+    Balancers(Balancers),
     /// Compare every rate limiter: what a decision costs, the rate held, the worst window, refusals and waiting
     ///
     /// Each has the same quota and is asked at the same instants: saturated, Poisson, bursty, a flood at the worst moment,
@@ -135,6 +145,25 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Print the summary as JSON, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Balancers {
+    /// Virtual minutes of each world
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 10, value_parser = clap::value_parser!(u32).range(3..=10_000))]
+    pub(crate) minutes: u32,
+    /// The root of all randomness
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Runs at once; the results do not depend on it [default: one per core]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub(crate) threads: Option<u16>,
+    /// Where the tables, pictures and the page go
+    #[arg(long, value_name = "DIR", default_value = "target/tollgate/balancers")]
+    pub(crate) out: PathBuf,
+    /// Print the figures as JSON, and nothing else
     #[arg(long)]
     pub(crate) json: bool,
 }

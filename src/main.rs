@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Balancers(args) => commands::balancers::run(&args),
         Command::Limiters(args) => commands::limiters::run(&args),
         Command::Scenarios => commands::scenarios::run(),
         Command::New(args) => commands::new::run(&args),

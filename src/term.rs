@@ -95,6 +95,31 @@ impl Drop for Waiting {
     }
 }
 
+/// Shows how many of several steps are done until it is dropped; only on a terminal.
+pub(crate) struct Steps(ProgressBar);
+
+impl Steps {
+    /// Of `count` steps none is done.
+    pub(crate) fn new(count: usize) -> Steps {
+        let bar = ProgressBar::new(count as u64);
+        bar.set_draw_target(target());
+        let style = ProgressStyle::with_template("[{bar:20}] {pos}/{len}  {elapsed}").expect("a constant template");
+        bar.set_style(style.progress_chars("=> "));
+        Steps(bar)
+    }
+
+    /// One more is done.
+    pub(crate) fn done(&self) {
+        self.0.inc(1);
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Shows how far a comparison is until it is dropped; only on a terminal.
 pub(crate) struct Watch {
     bar: ProgressBar,

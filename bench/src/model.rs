@@ -137,6 +137,7 @@ pub fn policy() -> Policy {
             name: "all".into(),
             matches: Match::default(),
             pools: vec![PoolId(0)],
+            split: None,
             require_region: None,
             request: Adjustment::default(),
             headers: HeaderStages::default(),

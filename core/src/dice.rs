@@ -47,6 +47,12 @@ pub enum Purpose {
     Pace,
     /// Whether a suspected endpoint is ejected indeed.
     Enforcement,
+    /// When an adaptive limit measures anew.
+    Limit,
+    /// Whether a throttle turns a request away.
+    Throttle,
+    /// Which pool of a route is tried first.
+    Split,
 }
 
 /// The root of all dice of a run.

@@ -277,6 +277,7 @@ fn policy(seed: u64, n_endpoints: u16, breaker: BreakerKind) -> Policy {
         name: String::from("route"),
         matches: Match::default(),
         pools: vec![PoolId(0)],
+        split: None,
         require_region: None,
         request: Adjustment::default(),
         headers: HeaderStages::default(),

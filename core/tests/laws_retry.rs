@@ -191,7 +191,7 @@ proptest! {
     #[test]
     fn never_above_max(base in any::<u64>(), max in any::<u64>(), retry: u32, seed: u64) {
         let max = Nanos::from_nanos(max);
-        for jitter in [Jitter::Full, Jitter::None] {
+        for jitter in [Jitter::Full, Jitter::Decorrelated, Jitter::None] {
             let delay = backoff(Nanos::from_nanos(base), max, jitter).delay(retry, None, &mut Rng::new(seed));
             prop_assert!(delay <= max);
         }
@@ -206,10 +206,24 @@ proptest! {
         prop_assert_eq!(delay(retry + 1), (delay(retry) * 2).min(max));
     }
 
+    /// One request's delays, all from the same draw, as its lifecycle asks for them.
+    #[test]
+    fn decorrelated_follows_the_last(base in 1u64..1 << 40, times in 0u64..1 << 20, seed: u64) {
+        let (base, max) = (Nanos::from_nanos(base), Nanos::from_nanos(base) * times);
+        let backoff = backoff(base, max, Jitter::Decorrelated);
+        let mut last = base;
+        for retry in 0..16 {
+            prop_assert_eq!(backoff.draw(retry), 0);
+            let delay = backoff.delay(retry, None, &mut Rng::new(seed));
+            prop_assert!(base.min(max) <= delay && delay <= (last * 3).max(base).min(max), "{delay} after {last}");
+            last = delay;
+        }
+    }
+
     #[test]
     fn retry_after_is_a_minimum(base in any::<u64>(), retry: u32, after in any::<u64>(), seed: u64) {
         let (base, after) = (Nanos::from_nanos(base), Nanos::from_nanos(after));
-        for jitter in [Jitter::Full, Jitter::None] {
+        for jitter in [Jitter::Full, Jitter::Decorrelated, Jitter::None] {
             let backoff = backoff(base, Nanos::from_secs(10), jitter);
             let own = backoff.delay(retry, None, &mut Rng::new(seed));
             let delay = backoff.delay(retry, Some(after), &mut Rng::new(seed));
@@ -251,4 +265,16 @@ fn full_jitter_halves_the_mean() {
     let sum: f64 = (0..n).map(|_| total(Jitter::Full).as_secs_f64()).sum();
     let mean = sum / f64::from(n);
     assert!((mean / 3.15 - 1.0).abs() < 0.005, "a mean of {mean} s");
+}
+
+/// Uniform from 100 to 300 ms, so 200 on average; then from 100 to three times that, so 350.
+#[test]
+fn decorrelated_jitter_has_the_published_means() {
+    let backoff = backoff(Nanos::from_millis(100), Nanos::from_secs(10), Jitter::Decorrelated);
+    let n = 100_000_u32;
+    for (retry, expected) in [(0, 0.2), (1, 0.35)] {
+        let delays = (0..n).map(|seed| backoff.delay(retry, None, &mut Rng::new(u64::from(seed))).as_secs_f64());
+        let mean = delays.sum::<f64>() / f64::from(n);
+        assert!((mean / expected - 1.0).abs() < 0.005, "a mean of {mean} s");
+    }
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use tollgate_core::fault::Fault;
 use tollgate_core::id::RouteId;
 use tollgate_core::policy::{
-    Algorithm, BalanceKind, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order, Outlier, Partition, Policy,
-    Priority, Shedding, Store, Until, Weight, Window, Word, file,
+    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order, Outlier,
+    Partition, Policy, Priority, Shedding, Store, Until, Weight, Window, Word, file,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::{Rates, Unit};
@@ -79,6 +79,19 @@ fn the_reference_reads_as_it_says() {
     assert_eq!(segments.get(), 6);
     assert!(matches!(policy.limits[7].algorithm, Algorithm::SlidingLog(_)));
     assert!(matches!(policy.limits[8].algorithm, Algorithm::SlidingWindow(_)));
+    let Algorithm::Adaptive(AdaptiveKind::Gradient, bounds) = policy.limits[9].algorithm else {
+        panic!()
+    };
+    let numbers = [bounds.initial, bounds.min, bounds.max].map(core::num::NonZeroU32::get);
+    assert_eq!((numbers, policy.limits[9].unit), ([20, 5, 1_000], Unit::InFlight));
+    for (at, kind) in [
+        (10, AdaptiveKind::Aimd),
+        (11, AdaptiveKind::Vegas),
+        (12, AdaptiveKind::EnvoyGradient),
+    ] {
+        let as_published = Algorithm::Adaptive(kind, Bounds::published(kind));
+        assert_eq!(policy.limits[at].algorithm, as_published);
+    }
 
     assert_eq!(policy.pools[0].endpoints, 0..2);
     assert_eq!(policy.endpoints[0].scope, policy.endpoints[1].scope);

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod balancers;
 pub(crate) mod check;
 pub(crate) mod embedded;
 pub(crate) mod key;

@@ -1,4 +1,4 @@
-//! `limiters`: algorithms side by side.
+//! `limiters` and `balancers`: algorithms side by side.
 
 use serde_json::Value;
 
@@ -77,4 +77,33 @@ fn limiters_refuse_what_makes_no_sense() {
         place.run(&args).bad(2, &[what]);
     }
     assert!(!place.path("target").exists(), "nothing is written");
+}
+
+#[test]
+fn balancers_are_compared_and_threads_change_nothing() {
+    let place = Place::new();
+    let args = ["balancers", "--minutes", "3", "--json", "--out"];
+    let run = |more: &[&str]| place.run(&[&args, more].concat()).good().stdout;
+    let one = run(&["one", "--threads", "1"]);
+    assert_eq!(one, run(&["two", "--threads", "2"]));
+    for file in place.files("one") {
+        assert_eq!(
+            place.read_bytes(&format!("one/{file}")),
+            place.read_bytes(&format!("two/{file}")),
+            "{file}"
+        );
+    }
+    let json = read(&one);
+    let contenders = json["contenders"].as_array().expect("a list");
+    let figure = |name: &str, world: &str, what: &str| {
+        let one = contenders
+            .iter()
+            .find(|one| one["name"] == name)
+            .expect("it is compared");
+        one[world][what].as_f64()
+    };
+    let mean = |name| figure(name, "alike", "mean").expect("requests were completed");
+    assert!(mean("least-in-flight") < mean("p2c") && mean("p2c") < mean("random"));
+    assert!(figure("random", "failure", "left").is_some() && figure("random", "failure", "back").is_some());
+    assert_eq!(figure("random", "stale", "mean"), None);
 }

@@ -85,7 +85,7 @@ impl Contender {
             Algorithm::SegmentedWindow { quota, segments } => visit.visit(&SegmentedWindow::new(quota, segments)),
             Algorithm::SlidingLog(quota) => visit.visit(&SlidingLog::new(quota)),
             Algorithm::SlidingWindow(quota) => visit.visit(&SlidingWindow::new(quota)),
-            Algorithm::Permits(_) => unreachable!("permits have no rate to compare"),
+            Algorithm::Permits(_) | Algorithm::Adaptive(..) => unreachable!("permits have no rate to compare"),
         }
     }
 }

@@ -30,7 +30,7 @@ mod view;
 mod waiting;
 
 pub use crate::health::Circuit;
-pub use limits::{Granted, LimitRefusal, Limits, Reach, Used};
+pub use limits::{Fared, Granted, LimitRefusal, Limits, Reach, Used};
 pub use snapshot::{BudgetSnapshot, EndpointSnapshot, Snapshot};
 
 pub(crate) use budgets::{Budgets, Withdrawal};
@@ -108,6 +108,7 @@ impl<M: Memory> Gate<M> {
             waiting: self.pools().map(|pool| self.fleet.waiting(pool)).collect(),
             keys: self.limits.keys(),
             reserved: self.limits.reserved(),
+            adaptive: self.limits.latest(),
             budgets: routes.map(|route| self.budgets.snapshot(route, now)).collect(),
         }
     }

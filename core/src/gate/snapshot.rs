@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub keys: Vec<usize>,
     /// Units charged on an estimate and not settled yet, per limit.
     pub reserved: Vec<Cost>,
+    /// The limit as it is now, per limit that adapts, of the key that was sampled last.
+    pub adaptive: Vec<Option<u32>>,
     /// What may be spent on further attempts, per route.
     pub budgets: Vec<BudgetSnapshot>,
 }

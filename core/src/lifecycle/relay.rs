@@ -32,6 +32,9 @@ impl Lifecycle {
         if let Some(route) = self.request.class.route {
             gate.budgets.observe(route, self.request.stream, latency, turn.now);
         }
+        if self.holds.limits.is_unsampled() {
+            self.sample(turn, self.request.stream, false);
+        }
         self.stop_attempts(turn, Some(id));
         if self.phase == Phase::Racing {
             self.phase = Phase::Relaying;

@@ -98,9 +98,10 @@ impl Lifecycle {
             return false;
         };
         let law = retry::Backoff::new(&self.route(turn).retry.backoff);
-        let mut rng = self.dice.roll(Purpose::Jitter, u32::from(self.outcome.retries));
+        let retry = u32::from(self.outcome.retries);
+        let mut rng = self.dice.roll(Purpose::Jitter, law.draw(retry));
         let minimum = (wait != Nanos::ZERO).then_some(wait);
-        let at = turn.now + law.delay(u32::from(self.outcome.retries), minimum, &mut rng);
+        let at = turn.now + law.delay(retry, minimum, &mut rng);
         if self.total_at <= at || !turn.gate.budgets.withdraw(id, Withdrawal::Retry, turn.now) {
             return false;
         }
@@ -116,9 +117,10 @@ impl Lifecycle {
 
     /// Launches an attempt in the first further pool that has an endpoint. False if none has.
     fn fall_back<M: Memory>(&mut self, turn: &mut Turn<'_, M>) -> bool {
-        let pools = &self.route(turn).pools;
-        for (at, pool) in pools.iter().enumerate().skip(usize::from(self.pool_at) + 1) {
-            if let Acquired::Yes(permit) = self.acquire(turn, *pool, false) {
+        let route = self.route(turn);
+        for at in usize::from(self.pool_at) + 1..route.pools.len() {
+            let pool = route.nth_pool(at, self.dice);
+            if let Acquired::Yes(permit) = self.acquire(turn, pool, false) {
                 self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
                 self.launch(turn, permit, Kind::Fallback);
                 return true;

@@ -24,13 +24,14 @@ impl Lifecycle {
         if self.total_at <= turn.now {
             return self.run_out(turn);
         }
-        let pools = &self.route(turn).pools;
-        for (at, pool) in pools.iter().enumerate().skip(usize::from(first)) {
+        let route = self.route(turn);
+        for at in usize::from(first)..route.pools.len() {
+            let pool = route.nth_pool(at, self.dice);
             self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
-            match self.acquire(turn, *pool, false) {
+            match self.acquire(turn, pool, false) {
                 Acquired::Yes(permit) => return self.launch(turn, permit, Kind::First),
                 Acquired::Full => {
-                    if self.queue(turn, *pool) {
+                    if self.queue(turn, pool) {
                         return;
                     }
                     self.note(Refusal::QueueFull);
@@ -105,7 +106,7 @@ impl Lifecycle {
 
     /// The pool being tried.
     pub(super) fn pool<M: Memory>(&self, turn: &Turn<'_, M>) -> PoolId {
-        self.route(turn).pools[usize::from(self.pool_at)]
+        self.route(turn).nth_pool(usize::from(self.pool_at), self.dice)
     }
 
     /// Remembers why a pool did not take the request. What a client can wait for outweighs what it cannot.

@@ -1,7 +1,9 @@
 //! The end, whichever it is: everything that was taken is given back or trued up, once.
 
 use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
-use crate::gate::{AttemptVerdict, Granted, Used, Withdrawal};
+use crate::dice::Purpose;
+use crate::fault::Fault;
+use crate::gate::{AttemptVerdict, Fared, Granted, Used, Withdrawal};
 use crate::memory::Memory;
 use crate::queue::{Permit, Place, Removal};
 use crate::usage::Usage;
@@ -82,11 +84,65 @@ impl Lifecycle {
         debug_assert!(self.attempts.is_idle(), "attempts are stopped before the end");
         self.leave_queue(turn);
         self.return_withdrawal(turn);
+        self.sample_end(turn, end);
         self.settle_limits(turn);
         self.outcome.end = end;
         self.outcome.finished = turn.now;
         self.phase = Phase::Settled;
         turn.effects.push(Effect::Finish);
+    }
+
+    /// Tells the limits that adapt how the request fares.
+    pub(super) fn sample<M: Memory>(&mut self, turn: &mut Turn<'_, M>, timed: bool, dropped: bool) {
+        let fared = Fared {
+            prompt: self.request.estimate.input,
+            timed,
+            dropped,
+        };
+        let charges = &self.request.class.charges;
+        let rng = self.dice.roll(Purpose::Limit, 0);
+        let limits = &turn.gate.limits;
+        limits.sample_all(charges, &mut self.holds.limits, fared, turn.now, &rng);
+    }
+
+    /// The same at the `end` of a request that has had no token: only what overload has ended tells anything, and of that
+    /// only what was waited for has a latency.
+    fn sample_end<M: Memory>(&mut self, turn: &mut Turn<'_, M>, end: End) {
+        if !self.holds.limits.is_unsampled() {
+            return;
+        }
+        let (End::Failed { refusal } | End::Refused { refusal }) = end else {
+            return;
+        };
+        match refusal {
+            Refusal::QueueTimeout
+            | Refusal::Deadline
+            | Refusal::OutOfAttempts {
+                fault: Fault::Timeout, ..
+            } => self.sample(turn, true, true),
+            Refusal::QueueFull
+            | Refusal::Shed
+            | Refusal::OutOfAttempts {
+                fault: Fault::RateLimited | Fault::Overloaded,
+                ..
+            } => self.sample(turn, false, true),
+            Refusal::OutOfAttempts {
+                fault:
+                    Fault::Connect
+                    | Fault::NoConnection
+                    | Fault::Server
+                    | Fault::Client
+                    | Fault::Stream
+                    | Fault::QuotaExhausted
+                    | Fault::Credential,
+                ..
+            }
+            | Refusal::Limited { .. }
+            | Refusal::NoEndpoint { .. }
+            | Refusal::NoRoute
+            | Refusal::TooLarge { .. }
+            | Refusal::Unauthorized => {}
+        }
     }
 
     /// Gives up on limits elsewhere: whatever they charge, now or later, they are to give back.

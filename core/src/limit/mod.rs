@@ -42,6 +42,7 @@
 //! assert_eq!(limiter.take(&mut tenant, now, 4), Decision::Never);
 //! ```
 
+mod adaptive;
 mod fixed_window;
 mod gcra;
 mod leaky_bucket;
@@ -53,6 +54,10 @@ mod sliding_window;
 mod ticks;
 mod token_bucket;
 
+pub use adaptive::{
+    Adaptive, Aimd, AimdState, ConcurrencyLaw, EnvoyGradient, EnvoyGradientState, Flight, Gradient2, Gradient2State,
+    Prompts, Sample, Vegas, VegasState, Windowed, WindowedState,
+};
 pub use fixed_window::{FixedWindow, Window};
 pub use gcra::{Gcra, Tat};
 pub use leaky_bucket::LeakyBucket;

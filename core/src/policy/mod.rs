@@ -18,6 +18,7 @@ mod pool;
 mod queue;
 mod quota;
 mod route;
+mod split;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -33,8 +34,9 @@ pub use matching::{Match, Pattern, Word};
 pub use outlier::{FailurePercentage, Outlier, Percent, Row, SuccessRate, Volume};
 pub use pool::{Endpoint, Pool, Price, RegionId};
 pub use queue::{Order, QueueShape, Shedding, Weight};
-pub use quota::{Algorithm, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
+pub use quota::{AdaptiveKind, Algorithm, Bounds, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
 pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
+pub use split::Split;
 
 use crate::id::{EndpointId, PoolId, RouteId, TenantId};
 use crate::usage::Rates;

@@ -68,6 +68,63 @@ pub enum Algorithm {
     SlidingWindow(Quota),
     /// So many units in flight.
     Permits(NonZeroU32),
+    /// So many requests in flight, as many as they fare well with.
+    Adaptive(AdaptiveKind, Bounds),
+}
+
+/// What an adaptive limit follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdaptiveKind {
+    /// Drops.
+    Aimd,
+    /// How many of what is in flight wait.
+    Vegas,
+    /// The gradient of latency, over its long average.
+    Gradient,
+    /// The gradient of latency, over one that is measured now and then.
+    EnvoyGradient,
+}
+
+/// Between what an adaptive limit moves, and where it begins; `min <= initial <= max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Where it begins.
+    pub initial: NonZeroU32,
+    /// The smallest it can be.
+    pub min: NonZeroU32,
+    /// The largest it can be.
+    pub max: NonZeroU32,
+}
+
+impl Bounds {
+    /// As AIMD is published.
+    pub const AIMD: Bounds = Bounds::of(20, 20, 200);
+    /// As Vegas is.
+    pub const VEGAS: Bounds = Bounds::of(20, 1, 1000);
+    /// As Gradient2 is.
+    pub const GRADIENT: Bounds = Bounds::of(20, 20, 200);
+    /// As Envoy's controller is.
+    pub const ENVOY_GRADIENT: Bounds = Bounds::of(3, 3, 1000);
+
+    /// As what `kind` follows is published.
+    #[must_use]
+    pub const fn published(kind: AdaptiveKind) -> Bounds {
+        match kind {
+            AdaptiveKind::Aimd => Bounds::AIMD,
+            AdaptiveKind::Vegas => Bounds::VEGAS,
+            AdaptiveKind::Gradient => Bounds::GRADIENT,
+            AdaptiveKind::EnvoyGradient => Bounds::ENVOY_GRADIENT,
+        }
+    }
+
+    const fn of(initial: u32, min: u32, max: u32) -> Bounds {
+        const WHOLE: &str = "a published bound is not zero";
+        Bounds {
+            initial: NonZeroU32::new(initial).expect(WHOLE),
+            min: NonZeroU32::new(min).expect(WHOLE),
+            max: NonZeroU32::new(max).expect(WHOLE),
+        }
+    }
 }
 
 impl Algorithm {
@@ -81,6 +138,7 @@ impl Algorithm {
             | Algorithm::SlidingLog(quota)
             | Algorithm::SlidingWindow(quota) => quota.amount.get(),
             Algorithm::Permits(most) => most.get() as u64,
+            Algorithm::Adaptive(_, bounds) => bounds.max.get() as u64,
         }
     }
 }

@@ -3,7 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Adjustment, HeaderStages, Match, RegionId};
+use super::{Adjustment, HeaderStages, Match, RegionId, Split};
+use crate::dice::{Purpose, RequestDice};
 use crate::fault::FaultSet;
 use crate::id::PoolId;
 use crate::time::Nanos;
@@ -17,6 +18,8 @@ pub struct Route {
     pub matches: Match,
     /// Where they go; each pool is the fallback of the one before.
     pub pools: Vec<PoolId>,
+    /// Which of them is tried first, if that is not the first; the others follow in their order.
+    pub split: Option<Split>,
     /// Endpoints elsewhere do not exist for this route.
     pub require_region: Option<RegionId>,
     /// What it fills in and bounds of a request.
@@ -33,6 +36,27 @@ pub struct Route {
     pub cancel_on_abandon: bool,
     /// What a good answer is.
     pub slo: Slo,
+}
+
+impl Route {
+    /// The `nth` pool that a request with these `dice` tries.
+    ///
+    /// # Panics
+    ///
+    /// Beyond the last pool.
+    #[must_use]
+    #[inline]
+    pub fn nth_pool(&self, nth: usize, dice: RequestDice) -> PoolId {
+        match &self.split {
+            None => self.pools[nth],
+            Some(split) => {
+                let first = split.draw(&mut dice.roll(Purpose::Split, 0));
+                // Those before the first move back by one.
+                let moved = if nth <= first { nth.checked_sub(1) } else { Some(nth) };
+                self.pools[moved.unwrap_or(first)]
+            }
+        }
+    }
 }
 
 /// How long things may take; [`Nanos::FOREVER`] switches one off.
@@ -100,6 +124,8 @@ pub enum Jitter {
     /// Uniform from nothing to the whole delay.
     #[default]
     Full,
+    /// Uniform from the shortest delay to three times the one before.
+    Decorrelated,
     /// None.
     None,
 }

@@ -8,7 +8,9 @@ use crate::time::Nanos;
 /// share.
 ///
 /// Full jitter spreads a burst that failed together best and costs the endpoint the fewest attempts (Brooker,
-/// *Exponential Backoff And Jitter*, AWS 2015).
+/// *Exponential Backoff And Jitter*, AWS 2015). Decorrelated jitter, of the same author, does not double: a delay is uniform
+/// from `base` to three times the delay before it, the first of which counts as `base`. What an endpoint asked for in
+/// between does not count as a delay.
 ///
 /// ```
 /// use tollgate_core::dice::Rng;
@@ -42,8 +44,34 @@ impl Backoff {
         let longest = (self.0.base * factor).min(self.0.max);
         let delay = match self.0.jitter {
             Jitter::Full => Nanos::from_nanos(rng.below(longest.as_nanos().saturating_add(1))),
+            Jitter::Decorrelated => self.decorrelated(retry, rng),
             Jitter::None => longest,
         };
         delay.max(retry_after.unwrap_or(Nanos::ZERO))
     }
+
+    /// Which of a request's draws retry `retry` is to be given: its own; or with decorrelated jitter always the first,
+    /// for each delay follows from those before it, and nobody keeps them.
+    #[must_use]
+    pub const fn draw(&self, retry: u32) -> u32 {
+        match self.0.jitter {
+            Jitter::Full | Jitter::None => retry,
+            Jitter::Decorrelated => 0,
+        }
+    }
+
+    /// The last of a chain of delays, each uniform from `base` to three times the one before, at most `max`.
+    fn decorrelated(&self, retry: u32, rng: &mut Rng) -> Nanos {
+        let base = self.0.base.as_nanos();
+        let mut delay = self.0.base;
+        for _ in 0..=retry.min(LONGEST_CHAIN) {
+            let spread = (delay * 3).as_nanos().saturating_sub(base);
+            let drawn = base.saturating_add(rng.below(spread.saturating_add(1)));
+            delay = Nanos::from_nanos(drawn).min(self.0.max);
+        }
+        delay
+    }
 }
+
+/// A request has no more attempts than this; later retries would be as the last.
+const LONGEST_CHAIN: u32 = 16;

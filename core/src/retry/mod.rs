@@ -19,6 +19,7 @@
 //! | A late `now` never frees anything. | `late_now_never_admits_more` |
 //! | The mean of a backoff with full jitter is half of that without. | `full_jitter_halves_the_mean` |
 //! | A backoff doubles until its maximum. | `doubles_until_max` |
+//! | With decorrelated jitter a delay is between the shortest and three times the one before. | `decorrelated_follows_the_last` |
 //! | A backoff is never above its maximum, unless the endpoint asks for more. | `never_above_max` |
 //! | The endpoint's Retry-After is a minimum. | `retry_after_is_a_minimum` |
 

@@ -170,6 +170,7 @@ pub(crate) fn policy(sizes: &[u16]) -> Policy {
         name: String::from("route"),
         matches: Match::default(),
         pools: (0..sizes.len()).map(PoolId::at).collect(),
+        split: None,
         require_region: None,
         request: Adjustment::default(),
         headers: HeaderStages::default(),

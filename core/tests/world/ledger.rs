@@ -38,7 +38,7 @@ impl Ledger {
             | Algorithm::SegmentedWindow { quota, .. }
             | Algorithm::SlidingLog(quota)
             | Algorithm::SlidingWindow(quota) => quota.period == AGE,
-            Algorithm::Permits(_) => true,
+            Algorithm::Permits(_) | Algorithm::Adaptive(..) => true,
             Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) => false,
         };
         Ledger {
@@ -120,7 +120,7 @@ fn estimated(policy: &Policy, limit: LimitId, request: &Request) -> Cost {
 
 fn used(policy: &Policy, limit: LimitId, usage: Usage, spent: PicoUsd, reserved: Cost) -> Cost {
     let limit = &policy.limits[limit.index()];
-    if let Algorithm::Permits(_) = limit.algorithm {
+    if let Algorithm::Permits(_) | Algorithm::Adaptive(..) = limit.algorithm {
         return 0;
     }
     let truth = match limit.unit {

@@ -5,10 +5,10 @@ use std::num::{NonZeroU32, NonZeroU64};
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
-    Adjustment, Algorithm, Backoff, Balance, BalanceKind, BreakerKind, Capability, Endpoint, FailurePercentage,
-    HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order, Outlier, Percent, Policy,
-    Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row, Shedding, Slo, SlowStart,
-    Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
+    AdaptiveKind, Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Capability, Endpoint,
+    FailurePercentage, HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order,
+    Outlier, Percent, Policy, Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row,
+    Shedding, Slo, SlowStart, Split, Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -249,6 +249,17 @@ fn limit(dice: &mut impl Entropy) -> Limit {
     };
     let most = nonzero(1 + dice.small(8));
     let segments = nonzero(1 + dice.small(4));
+    let bounds = Bounds {
+        initial: most,
+        min: nonzero(1),
+        max: nonzero(8 + dice.small(8)),
+    };
+    let kind = dice.pick(&[
+        AdaptiveKind::Aimd,
+        AdaptiveKind::Vegas,
+        AdaptiveKind::Gradient,
+        AdaptiveKind::EnvoyGradient,
+    ]);
     let algorithm = dice.pick(&[
         Algorithm::Gcra(quota),
         Algorithm::TokenBucket(quota),
@@ -266,9 +277,12 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         Algorithm::SlidingWindow(ledger),
         Algorithm::Permits(most),
         Algorithm::Permits(nonzero(most.get() * 300)),
+        Algorithm::Adaptive(kind, bounds),
+        Algorithm::Adaptive(kind, bounds),
     ]);
     let unit = match algorithm {
         Algorithm::Permits(permits) if permits == most => Unit::InFlight,
+        Algorithm::Adaptive(..) => Unit::InFlight,
         Algorithm::Permits(_) => dice.pick(&[Unit::Tokens, Unit::InputTokens, Unit::OutputTokens]),
         Algorithm::Gcra(_)
         | Algorithm::TokenBucket(_)
@@ -306,7 +320,8 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             | Algorithm::SegmentedWindow { .. }
             | Algorithm::SlidingLog(_)
             | Algorithm::SlidingWindow(_)
-            | Algorithm::Permits(_) => nonzero(100),
+            | Algorithm::Permits(_)
+            | Algorithm::Adaptive(..) => nonzero(100),
         },
         store: match dice.below(4) {
             0 if unit != Unit::MicroUsd => Store::Strict {
@@ -340,10 +355,13 @@ fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
         max: 1 + u8::try_from(dice.below(3)).expect("small"),
         budget: dice.pick(&[0.05, 0.5, 1.0]),
     });
+    let weights = (0..n_used).map(|_| dice.small(3)).collect();
+    let split = dice.chance(30).then(|| Split::new(weights)).flatten();
     Route {
         name: String::from("route"),
         matches: Match::default(),
         pools,
+        split,
         require_region: dice.pick(&[None, None, None, None, Some(RegionId(0)), Some(RegionId(1))]),
         request: Adjustment::default(),
         headers: HeaderStages::default(),
@@ -360,7 +378,7 @@ fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
             backoff: Backoff {
                 base: dice.pick(&[Nanos::ZERO, MILLI, MILLI * 100]),
                 max: dice.pick(&[Nanos::ZERO, MILLI * 200, SECOND * 10]),
-                jitter: dice.pick(&[Jitter::Full, Jitter::None]),
+                jitter: dice.pick(&[Jitter::Full, Jitter::Decorrelated, Jitter::None]),
             },
         },
         hedge,

@@ -50,6 +50,9 @@ pub(super) fn registry(policy: &Policy, snapshot: &Snapshot, present: Present) -
     let reserved = policy.limits.iter().zip(&snapshot.reserved);
     let reserved = reserved.map(|(limit, units)| (point("limit", &limit.name), count(*units)));
     several(r, &table::RESERVED, reserved.collect());
+    let adaptive = policy.limits.iter().zip(&snapshot.adaptive);
+    let adaptive = adaptive.filter_map(|(limit, now)| Some((point("limit", &limit.name), f64::from((*now)?))));
+    several(r, &table::ADAPTIVE_LIMIT, adaptive.collect());
     let mut balances = Vec::new();
     for (route, budget) in policy.routes.iter().zip(&snapshot.budgets) {
         for (name, balance) in [("retries", budget.retries), ("hedges", budget.hedges)] {

@@ -159,6 +159,8 @@ metrics! {
         "Keys that a limit remembers; beyond `max_keys` further ones share one state";
     RESERVED = Gauge "tollgate_limit_reserved_units" None, [LIMIT],
         "Units that requests were charged on an estimate and that are not settled yet";
+    ADAPTIVE_LIMIT = Gauge "tollgate_adaptive_limit" None, [LIMIT],
+        "What an adaptive limit lets be in flight now, of the key that was heard of last; absent of limits that do not move";
     BUDGET_BALANCE = Gauge "tollgate_budget_balance" None, [ROUTE, BUDGET],
         "Attempts that a budget would pay for now; absent where nothing bounds them";
     OPEN_CONNECTIONS = Gauge "tollgate_open_connections" None, [], "Connections of clients that are open";

@@ -54,7 +54,7 @@ pub(super) fn page(status: &Status) -> String {
     table(
         &mut page,
         "Limits",
-        &["limit", "keys", "of at most", "units reserved"],
+        &["limit", "keys", "of at most", "units reserved", "limit now"],
         status.limits.iter().map(limit),
     );
     page.push_str("<p>The same for scripts: <a href=\"/status\">/status</a>, <a href=\"/metrics\">/metrics</a></p>\n");
@@ -99,6 +99,7 @@ fn limit(limit: &LimitStatus) -> Vec<String> {
         limit.keys.to_string(),
         limit.max_keys.to_string(),
         limit.reserved.to_string(),
+        limit.now.map_or("–".to_owned(), |now| now.to_string()),
     ]
 }
 

@@ -75,6 +75,8 @@ pub(super) struct LimitStatus {
     pub(super) keys: usize,
     pub(super) max_keys: u32,
     pub(super) reserved: u64,
+    /// What an adaptive limit lets be in flight now, of the key that was heard of last.
+    pub(super) now: Option<u32>,
 }
 
 impl Status {
@@ -103,6 +105,7 @@ impl Status {
         let pools = policy.pools.iter().zip(&snapshot.waiting);
         let endpoints = snapshot.endpoints.iter().enumerate();
         let limits = policy.limits.iter().zip(&snapshot.keys).zip(&snapshot.reserved);
+        let limits = limits.zip(&snapshot.adaptive);
         Status {
             tollgate: env!("CARGO_PKG_VERSION"),
             policy_hash: policy.hash.to_string(),
@@ -132,11 +135,12 @@ impl Status {
                 })
                 .collect(),
             limits: limits
-                .map(|((limit, keys), reserved)| LimitStatus {
+                .map(|(((limit, keys), reserved), now)| LimitStatus {
                     name: limit.name.clone(),
                     keys: *keys,
                     max_keys: limit.max_keys.get(),
                     reserved: *reserved,
+                    now: *now,
                 })
                 .collect(),
         }

@@ -155,7 +155,9 @@ pub(crate) fn bars(table: &Table) -> Figure {
     Figure {
         name: Cow::Owned(format!("lineup-{}", table.key)),
         title: Cow::Owned(table.title.clone()),
-        caption: Cow::Owned(table.meaning.clone()),
+        caption: Cow::Borrowed(
+            "An arrow says which way is better; where the bars of a panel differ much their axis is logarithmic.",
+        ),
         scene: bars::draw(table),
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Case {
     pub(crate) id: String,
+    pub(crate) model: String,
     pub(crate) params: Value,
     pub(crate) metric: String,
     pub(crate) expected: Value,
@@ -78,10 +79,13 @@ pub(crate) struct Measured {
     pub(crate) holds: bool,
     /// Chance plays a part, so another seed may say otherwise.
     pub(crate) may_miss: bool,
-    expected: String,
-    found: String,
-    error: f64,
-    tolerance: f64,
+    pub(crate) metric: String,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+    pub(crate) error: f64,
+    pub(crate) tolerance: f64,
+    /// Whether error and tolerance are differences, not shares.
+    pub(crate) is_absolute: bool,
     length: Duration,
     reruns: Vec<f64>,
 }
@@ -134,7 +138,9 @@ impl Measured {
             way,
             holds: error.abs() <= tolerance.max(1e-12),
             may_miss: matches!(case.kind.as_str(), "exact" | "simulated" | "approx"),
+            metric: case.metric.clone(),
             expected: case.expected.to_string(),
+            is_absolute: case.abs_tol.is_some(),
             found: measured,
             error,
             tolerance,

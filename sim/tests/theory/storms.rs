@@ -30,6 +30,7 @@ pub(crate) fn setups(case: &Case) -> Vec<(&'static str, Setup)> {
         () if family("dev-consec") => vec![("shadow", streak(case))],
         () if family("dev-avail") => gateway(outages(case)),
         () if family("dev-xmeta") => gateway(storm(case)),
+        () if family("dev-metastable-0-drain") => gateway(drain(case)),
         () if family("dev-metastable") => vec![("below", brink(case, 0.9)), ("above", brink(case, 1.15))],
         () => panic!("nobody simulates {}", case.id),
     }
@@ -70,6 +71,7 @@ pub(crate) fn measure(case: &Case, way: &str, run: &Run) -> Option<Reading> {
                 Reading::Words(vec![format!("a goodput of {goodput} {way} the threshold")])
             });
         }
+        "drain_time_s" => drain_time(case, run),
         metric if metric.starts_with("goodput_fraction") => {
             as_f64(watch.periods[0].completed) / as_f64(watch.periods[0].requests)
         }
@@ -342,6 +344,57 @@ fn brink(case: &Case, times: f64) -> Setup {
         period: (250.0, 300.0),
     }
     .setup()
+}
+
+/// When the server of [`drain`] is slow, in seconds, and how many it serves a second then.
+const SLOW: (f64, f64) = (20.0, 38.0);
+const SLOWLY: f64 = 20.0;
+const IMPATIENT: f64 = 0.5;
+
+/// A server that is almost still until a backlog has come together; every attempt times out until it has drained.
+fn drain(case: &Case) -> Setup {
+    let capacity = case.number("capacity");
+    let mut setup = Storm {
+        capacity,
+        rate: case.number("lambda_"),
+        timeout: IMPATIENT,
+        retries: 3,
+        budget: Some(case.number("budget_ratio")),
+        drop_expired: false,
+        trigger: &format!(
+            "factor = {}\nat = \"{}\"\nfor = \"{}\"",
+            capacity / SLOWLY,
+            secs(SLOW.0),
+            secs(SLOW.1 - SLOW.0)
+        ),
+        length: 120.0,
+        period: (100.0, 120.0),
+    }
+    .setup();
+    setup.watch.each = true;
+    setup
+}
+
+/// How long a backlog of the stated size would take at the speed at which this one drains: from the end of the slow time
+/// until the first request is answered in time, when what the server does in a timeout is left of it.
+fn drain_time(case: &Case, run: &Run) -> f64 {
+    let each = run.record.observer.each.as_ref().expect("each request is remembered");
+    let mut launched = 0_u64;
+    let mut recovered = f64::INFINITY;
+    for (_, outcome) in each {
+        let arrived = outcome.arrived.as_secs_f64();
+        // Attempts follow each other at once, each after the timeout of the one before.
+        for attempt in 0..outcome.attempts {
+            let at = arrived + f64::from(attempt) * IMPATIENT;
+            launched += u64::from(SLOW.0 < at && at < SLOW.1);
+        }
+        if SLOW.1 < arrived && outcome.end == End::Completed && outcome.attempts == 1 {
+            recovered = recovered.min(arrived);
+        }
+    }
+    let backlog = as_f64(launched) - SLOWLY * (SLOW.1 - SLOW.0);
+    let left = IMPATIENT * case.number("capacity");
+    case.number("backlog") * (recovered - SLOW.1) / (backlog - left)
 }
 
 /// Calls at listed instants, each of which succeeds or fails as listed, past a breaker by count.

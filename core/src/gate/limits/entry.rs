@@ -1,10 +1,14 @@
 //! One limit: its algorithm, the states of its keys, and what a request costs it.
 
+use alloc::boxed::Box;
+
+use super::adaptive::{AdaptiveLaw, AdaptiveLimit, with_adaptive_law};
 use super::{Reach, Used};
+use crate::dice::Rng;
 use crate::id::KeyHash;
 use crate::limit::{
-    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Permits, SegmentedWindow, SlidingLog, SlidingWindow, Standing,
-    Taken, TokenBucket,
+    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Permits, Sample, SegmentedWindow, SlidingLog, SlidingWindow,
+    Standing, Taken, TokenBucket,
 };
 use crate::memory::{Keyed, Memory, Place, Slot};
 use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
@@ -34,6 +38,7 @@ enum Law<M: Memory> {
     SlidingLog(SlidingLog, M::Table<<SlidingLog as Limiter>::State>),
     SlidingWindow(SlidingWindow, M::Table<<SlidingWindow as Limiter>::State>),
     Permits(Permits, M::Table<<Permits as Limiter>::State>),
+    Adaptive(Box<AdaptiveLimit<M>>),
 }
 
 /// Runs `$body` with the limiter and table of whichever law it is.
@@ -48,6 +53,7 @@ macro_rules! with_law {
             Law::SlidingLog($limiter, $table) => $body,
             Law::SlidingWindow($limiter, $table) => $body,
             Law::Permits($limiter, $table) => $body,
+            Law::Adaptive(adaptive) => with_adaptive_law!(&adaptive.law, $limiter, $table => $body),
         }
     };
 }
@@ -76,6 +82,7 @@ impl<M: Memory> Entry<M> {
             Algorithm::SlidingLog(quota) => Law::SlidingLog(SlidingLog::new(quota), M::Table::new(table)),
             Algorithm::SlidingWindow(quota) => Law::SlidingWindow(SlidingWindow::new(quota), M::Table::new(table)),
             Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
+            Algorithm::Adaptive(kind, bounds) => Law::Adaptive(Box::new(AdaptiveLimit::new(kind, bounds, table))),
         };
         Entry {
             law,
@@ -160,7 +167,7 @@ impl<M: Memory> Entry<M> {
         };
         let used = match self.law {
             // Nothing is in flight any more, whatever was used.
-            Law::Permits(..) => 0,
+            Law::Permits(..) | Law::Adaptive(_) => 0,
             Law::Gcra(..)
             | Law::TokenBucket(..)
             | Law::LeakyBucket(..)
@@ -181,6 +188,34 @@ impl<M: Memory> Entry<M> {
             |state| limiter.is_idle(state, now),
             |state| limiter.settle(state, now, taken, used),
         ));
+    }
+
+    /// Whether its limit follows how requests fare.
+    #[inline]
+    pub(super) fn adapts(&self) -> bool {
+        matches!(self.law, Law::Adaptive(_))
+    }
+
+    /// A request of `key` has fared so.
+    pub(super) fn sample(&self, key: KeyHash, place: Place, sample: Sample, prompt: u32, rng: Rng) {
+        if let Law::Adaptive(adaptive) = &self.law {
+            adaptive.sample(key, place, sample, prompt, rng);
+        }
+    }
+
+    /// The limit that the key sampled last has now; none of a limit that does not move.
+    pub(super) fn latest(&self) -> Option<u32> {
+        match &self.law {
+            Law::Adaptive(adaptive) => Some(adaptive.latest()),
+            Law::Gcra(..)
+            | Law::TokenBucket(..)
+            | Law::LeakyBucket(..)
+            | Law::FixedWindow(..)
+            | Law::SegmentedWindow(..)
+            | Law::SlidingLog(..)
+            | Law::SlidingWindow(..)
+            | Law::Permits(..) => None,
+        }
     }
 
     pub(super) fn standing(&self, key: KeyHash, now: Instant) -> Standing {

@@ -7,14 +7,16 @@
 //! | What was charged is reserved, was used, or was given back, on every exit. | `reserved_used_and_refunded_are_what_was_charged` |
 //! | Either memory decides alike. | `levels_are_decided_alike_by_either_memory` |
 
+mod adaptive;
 mod entry;
 
 use alloc::vec::Vec;
 
 use entry::Entry;
 
+use crate::dice::Rng;
 use crate::id::{KeyHash, LimitId, RouteId};
-use crate::limit::{Decision, Standing, Taken};
+use crate::limit::{Decision, Sample, Standing, Taken};
 use crate::memory::{Memory, Place, Slot};
 use crate::policy::{Charges, Class, OnOutage, Policy, Store};
 use crate::time::{Instant, Nanos};
@@ -60,6 +62,19 @@ pub struct Granted {
     charged: u8,
     /// Which of them from the shared overflow key.
     overflow: u8,
+    /// Which of them adapt, and do not know yet how the request fares.
+    unsampled: u8,
+}
+
+/// How a request fared, for the limits that adapt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fared {
+    /// Tokens of its prompt.
+    pub prompt: u32,
+    /// Whether its latency tells of a queue.
+    pub timed: bool,
+    /// Whether it was dropped, because of too much load.
+    pub dropped: bool,
 }
 
 impl Granted {
@@ -67,6 +82,21 @@ impl Granted {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.charged == 0
+    }
+
+    /// Whether a limit waits to hear how the request fares.
+    #[must_use]
+    #[inline]
+    pub fn is_unsampled(&self) -> bool {
+        self.unsampled != 0
+    }
+
+    fn place(&self, index: usize) -> Place {
+        if self.overflow & 1 << index == 0 {
+            Place::Own
+        } else {
+            Place::Overflow
+        }
     }
 
     /// These charges, of [`Reach::Local`], and those that the same request fell back to.
@@ -78,6 +108,7 @@ impl Granted {
             fallen: fallback.fallen,
             charged: self.charged | fallback.charged,
             overflow: self.overflow | fallback.overflow,
+            unsampled: self.unsampled | fallback.unsampled,
         }
     }
 }
@@ -141,6 +172,7 @@ impl<M: Memory> Limits<M> {
                     granted.at = granted.at.max(at);
                     granted.charged |= 1 << index;
                     granted.overflow |= u8::from(place == Place::Overflow) << index;
+                    granted.unsampled |= u8::from(entry.adapts()) << index;
                 }
                 Decision::Wait { until } => {
                     let refusal = LimitRefusal {
@@ -167,6 +199,27 @@ impl<M: Memory> Limits<M> {
             if let Some((entry, key, place, taken)) = self.hold(class, granted, index, estimate) {
                 entry.undo(key, place, now, taken);
             }
+        }
+    }
+
+    /// Tells the limits that adapt how the request fares: once, and before it is settled.
+    pub fn sample_all(&self, charges: &Charges, granted: &mut Granted, fared: Fared, now: Instant, rng: &Rng) {
+        let unsampled = core::mem::take(&mut granted.unsampled);
+        for index in 0..charges.len() {
+            if unsampled & 1 << index == 0 {
+                continue;
+            }
+            let (limit, key) = charges.at(index);
+            let started = granted.at;
+            let sample = Sample {
+                now,
+                started,
+                in_flight: 0,
+                latency: fared.timed.then(|| now.since(started)),
+                dropped: fared.dropped,
+            };
+            let entry = &self.entries[limit.index()];
+            entry.sample(key, granted.place(index), sample, fared.prompt, *rng);
         }
     }
 
@@ -232,6 +285,12 @@ impl<M: Memory> Limits<M> {
         self.entries.iter().map(of).collect()
     }
 
+    /// The limit that moves, per limit, of the key that was sampled last; none where it does not move.
+    #[must_use]
+    pub fn latest(&self) -> Vec<Option<u32>> {
+        self.entries.iter().map(Entry::latest).collect()
+    }
+
     /// Of `refusal` and the refusals of the limits from `from` on, the one with the longest wait.
     fn binding(
         &self,
@@ -283,11 +342,7 @@ impl<M: Memory> Limits<M> {
         }
         let (limit, key) = class.charges.at(index);
         let entry = &self.entries[limit.index()];
-        let place = if granted.overflow & 1 << index == 0 {
-            Place::Own
-        } else {
-            Place::Overflow
-        };
+        let place = granted.place(index);
         let taken = Taken {
             cost: entry.cost(estimate, self.rates_of(class)),
             at: if entry.store == Store::Local {

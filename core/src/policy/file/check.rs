@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{balance, charges, raw};
 use crate::file::{At, Report, Span, nearest};
 use crate::id::{PoolId, ScopeId};
-use crate::policy::{Charges, Match, Policy, RegionId, Tenant, keys};
+use crate::policy::{Charges, Match, Policy, RegionId, Split, Tenant, keys};
 use crate::usage::Unit;
 
 /// The policy that `raw` says. What cannot be connected is left out, after an error.
@@ -287,10 +287,29 @@ fn route(policy: &mut Policy, raw: raw::Route, report: &Report) {
             Some(pool) => route.pools.push(PoolId::at(pool)),
         }
     }
+    route.split = raw
+        .split
+        .and_then(|weights| split(policy, &route.pools, &weights, report));
     if let Some(region) = &raw.require_region {
         route.require_region = required_region(policy, &route.pools, region, report);
     }
     policy.routes.push(route);
+}
+
+/// The weights of `pools`, in their order.
+fn split(policy: &Policy, pools: &[PoolId], weights: &[(At<String>, u32)], report: &Report) -> Option<Split> {
+    let mut split = alloc::vec![0; pools.len()];
+    let names = || pools.iter().map(|pool| policy.pool(*pool).name.as_str());
+    for (at, weight) in weights {
+        let Some(position) = names().position(|name| name == at.value) else {
+            let message = format!("`{}` is not among the `pools` of this route", at.value);
+            let help = nearest(&at.value, names()).help("pool");
+            report.error(at.span, message, "not a pool of this route", help);
+            continue;
+        };
+        split[position] = *weight;
+    }
+    Split::new(split)
 }
 
 fn required_region(policy: &Policy, pools: &[PoolId], region: &At<String>, report: &Report) -> Option<RegionId> {

@@ -3,10 +3,11 @@
 use alloc::format;
 use core::num::{NonZeroU32, NonZeroU64};
 
+use super::adaptive;
 use crate::file::kind::{self, LONGEST, Wrong};
 use crate::file::{Section, Span, Value};
 use crate::limit::{SegmentedWindow, SlidingLog};
-use crate::policy::{Algorithm, OnWait, Quota};
+use crate::policy::{AdaptiveKind, Algorithm, OnWait, Quota};
 use crate::time::Nanos;
 use crate::usage::Unit;
 
@@ -21,6 +22,7 @@ pub(super) enum Law {
     SlidingLog,
     SlidingWindow,
     Permits,
+    Adaptive(AdaptiveKind),
 }
 
 const LAWS: &[(&str, Law)] = &[
@@ -32,9 +34,11 @@ const LAWS: &[(&str, Law)] = &[
     ("sliding-log", Law::SlidingLog),
     ("sliding-window", Law::SlidingWindow),
     ("permits", Law::Permits),
+    ("aimd", Law::Adaptive(AdaptiveKind::Aimd)),
+    ("vegas", Law::Adaptive(AdaptiveKind::Vegas)),
+    ("gradient", Law::Adaptive(AdaptiveKind::Gradient)),
+    ("envoy-gradient", Law::Adaptive(AdaptiveKind::EnvoyGradient)),
 ];
-
-const LATER_LAWS: &[&str] = &["aimd", "vegas", "gradient"];
 
 impl Law {
     /// What it counts by, if it counts windows: then it has no burst.
@@ -44,13 +48,13 @@ impl Law {
             Law::SegmentedWindow => Some("a segmented window"),
             Law::SlidingLog => Some("a sliding log"),
             Law::SlidingWindow => Some("a sliding window"),
-            Law::Gcra | Law::TokenBucket | Law::LeakyBucket | Law::Permits => None,
+            Law::Gcra | Law::TokenBucket | Law::LeakyBucket | Law::Permits | Law::Adaptive(_) => None,
         }
     }
 }
 
 pub(super) fn which(section: &mut Section<'_>) -> Option<Law> {
-    section.variant("algorithm", kind::one_of(LAWS, LATER_LAWS), Some(Law::Gcra))
+    section.variant("algorithm", kind::one_of(LAWS, &[]), Some(Law::Gcra))
 }
 
 pub(super) fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
@@ -63,7 +67,12 @@ pub(super) fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
         ("in-flight", Unit::InFlight),
     ];
     let are_permits = law == Some(Law::Permits);
-    let default = if are_permits { Unit::InFlight } else { Unit::Requests };
+    let adapts = matches!(law, Some(Law::Adaptive(_)));
+    let default = if are_permits || adapts {
+        Unit::InFlight
+    } else {
+        Unit::Requests
+    };
     section.or(
         "unit",
         |value: &Value<'_>| {
@@ -74,10 +83,18 @@ pub(super) fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
                     "not for permits",
                 )
                 .help("unit = \"in-flight\", a unit of tokens, or another algorithm")),
-                Unit::InFlight if law.is_some() && !are_permits => {
-                    Err(Wrong::said("only permits count requests in flight", "not for a quota")
-                        .help("algorithm = \"permits\", or another unit"))
+                Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::MicroUsd if adapts => {
+                    Err(Wrong::said(
+                        "an adaptive limit counts requests in flight, and nothing else",
+                        "not for an adaptive limit",
+                    )
+                    .help("unit = \"in-flight\", or another algorithm"))
                 }
+                Unit::InFlight if law.is_some() && !are_permits && !adapts => Err(Wrong::said(
+                    "only permits and adaptive limits count requests in flight",
+                    "not for a quota",
+                )
+                .help("algorithm = \"permits\", or another unit")),
                 Unit::Requests
                 | Unit::Tokens
                 | Unit::InputTokens
@@ -92,13 +109,20 @@ pub(super) fn unit(section: &Section<'_>, law: Option<Law>) -> Unit {
 
 /// The algorithm with its numbers, and where its burst stands.
 pub(super) fn algorithm(section: &Section<'_>, law: Option<Law>) -> (Algorithm, Span) {
-    section.not_built_yet("bounds");
     // After an error, what no further check finds fault with.
     let nothing = Algorithm::Permits(NonZeroU32::MAX);
     let Some(law) = law else {
         return (nothing, section.span());
     };
     let segments = segments(section, law);
+    if let Law::Adaptive(kind) = law {
+        return (
+            Algorithm::Adaptive(kind, adaptive::bounds(section, kind)),
+            section.span(),
+        );
+    }
+    let help = "leave it out, or algorithm = \"gradient\"";
+    section.forbid("bounds", "only adaptive limits have bounds", "does not move", help);
     if law == Law::Permits {
         let help = "say how many with `max_in_flight`";
         section.forbid(
@@ -121,7 +145,7 @@ pub(super) fn algorithm(section: &Section<'_>, law: Option<Law>) -> (Algorithm, 
         return (nothing, table.span());
     };
     let algorithm = match law {
-        Law::Gcra | Law::Permits => Algorithm::Gcra(quota),
+        Law::Gcra | Law::Permits | Law::Adaptive(_) => Algorithm::Gcra(quota),
         Law::TokenBucket => Algorithm::TokenBucket(quota),
         Law::LeakyBucket => Algorithm::LeakyBucket(quota),
         Law::FixedWindow => Algorithm::FixedWindow(quota),
@@ -224,7 +248,8 @@ pub(super) fn on_wait(section: &Section<'_>, law: Option<Law>, algorithm: Algori
         | Algorithm::SegmentedWindow { .. }
         | Algorithm::SlidingLog(_)
         | Algorithm::SlidingWindow(_)
-        | Algorithm::Permits(_) => Nanos::FOREVER,
+        | Algorithm::Permits(_)
+        | Algorithm::Adaptive(..) => Nanos::FOREVER,
     });
     match (delays, most, drained) {
         (Some(delays), _, _) if delays.value && !shapes => {

@@ -58,7 +58,7 @@ fn store(table: &mut Section<'_>, law: Option<Law>, unit: Unit) -> Store {
     if is_redis != Some(true) {
         return Store::Local;
     }
-    if law == Some(Law::Permits) {
+    if matches!(law, Some(Law::Permits | Law::Adaptive(_))) {
         let message = "permits in Redis are not built yet";
         table.report().error(
             table.span(),

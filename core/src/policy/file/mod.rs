@@ -29,6 +29,7 @@
 //! assert!(problems.to_string().contains("did you mean `small`?"));
 //! ```
 
+mod adaptive;
 mod adjust;
 mod balance;
 mod bounds;

@@ -52,6 +52,10 @@ pub(super) struct Route {
     pub(super) checked: policy::Route,
     pub(super) name: Span,
     pub(super) pools: Vec<At<String>>,
+    pub(super) split: Option<Split>,
     pub(super) require_region: Option<At<String>>,
     pub(super) tenants: Vec<At<String>>,
 }
+
+/// Pools by name, and their weights.
+pub(super) type Split = Vec<(At<String>, u32)>;

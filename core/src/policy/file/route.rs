@@ -1,21 +1,20 @@
 //! `[[route]]`
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::tenant::named;
 use super::{adjust, matching, raw};
 use crate::fault::{Fault, FaultSet};
 use crate::file::kind::{self, Wrong};
-use crate::file::{Section, Value};
+use crate::file::{At, Section, Value};
 use crate::policy::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
 use crate::time::Nanos;
 
 pub(super) fn read(section: &Section<'_>) -> raw::Route {
     let name = named(section);
     let (matches, tenants) = matching::read(section, "match");
-    for key in ["split", "degrade"] {
-        section.not_built_yet(key);
-    }
+    section.not_built_yet("degrade");
     let pools = section.list("pools", super::POOLS, kind::name);
     match &pools {
         Some(pools) if pools.is_empty() => {
@@ -35,6 +34,7 @@ pub(super) fn read(section: &Section<'_>) -> raw::Route {
         name: name.value,
         matches,
         pools: Vec::new(),
+        split: None,
         require_region: None,
         request: adjust::adjustment(section),
         headers: adjust::stages(section),
@@ -48,9 +48,36 @@ pub(super) fn read(section: &Section<'_>) -> raw::Route {
         checked,
         name: name.span,
         pools: pools.unwrap_or_default(),
+        split: section.table("split").as_ref().map(split),
         require_region: section.optional("require_region", kind::name),
         tenants,
     }
+}
+
+/// A weight per pool. A pool that is only a fallback is left out, so a weight of nothing is a mistake.
+fn split(table: &Section<'_>) -> raw::Split {
+    const MOST: u32 = 1_000_000;
+    let entries = table.entries();
+    if entries.is_empty() {
+        let help = Some("split = { NAME = 9, OTHER = 1 }");
+        table
+            .report()
+            .error(table.span(), "this split has no pool", "splits nothing", help);
+    }
+    let weight = |(pool, value): &(At<&str>, Value<'_>)| {
+        let pool = At {
+            value: String::from(pool.value),
+            span: pool.span,
+        };
+        let weight = value.read(|value| {
+            kind::integer(1_u32, MOST)(value).map_err(|wrong| match value.toml().as_integer() {
+                Some(number) if number.as_str() == "0" => wrong.help("a pool that is only a fallback is left out"),
+                Some(_) | None => wrong,
+            })
+        });
+        weight.map(|weight| (pool, weight.value))
+    };
+    entries.iter().filter_map(weight).collect()
 }
 
 fn timeouts(table: &Section<'_>) -> Timeouts {
@@ -139,7 +166,11 @@ fn budget(retry: &Section<'_>) -> Option<RetryBudget> {
 }
 
 fn backoff(table: &Section<'_>) -> Backoff {
-    let words = &[("full", Jitter::Full), ("none", Jitter::None)];
+    let words = &[
+        ("full", Jitter::Full),
+        ("decorrelated", Jitter::Decorrelated),
+        ("none", Jitter::None),
+    ];
     let base = table.optional("base", kind::duration);
     let max = table.optional("max", kind::duration);
     let backoff = Backoff {
