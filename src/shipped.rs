@@ -17,7 +17,7 @@ macro_rules! shipped {
 }
 
 /// Every shipped scenario.
-pub(crate) const SCENARIOS: &[Shipped] = shipped!("scenarios": "azure-conv", "outage");
+pub(crate) const SCENARIOS: &[Shipped] = shipped!("scenarios": "azure-conv", "noisy-neighbour", "outage");
 
 /// Every shipped policy.
 pub(crate) const POLICIES: &[Shipped] = shipped!(
@@ -27,6 +27,10 @@ pub(crate) const POLICIES: &[Shipped] = shipped!(
     "least-in-flight",
     "p2c-breaker",
     "peak-ewma",
+    "queue-deficit",
+    "queue-fifo",
+    "queue-priority",
+    "queue-vtc",
     "round-robin",
     "round-robin-retries",
 );

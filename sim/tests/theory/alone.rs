@@ -7,6 +7,7 @@ use tollgate_core::dice::{Dice, Purpose};
 use tollgate_core::health::{Breaker, Report, Transition};
 use tollgate_core::load::{Estimate, PeakEwma};
 use tollgate_core::policy::BreakerKind;
+use tollgate_core::queue::{CoDel, CoDelState, Pass};
 use tollgate_core::time::{Instant, Nanos};
 
 use crate::case::{Case, Reading};
@@ -20,6 +21,7 @@ type Measure = fn(&Case) -> Reading;
 pub(crate) fn way(case: &Case) -> Option<(&'static str, Measure)> {
     match case.id.trim_start_matches("dev-") {
         "golden-peakewma" => Some(("law", peak_ewma)),
+        "golden-codel" => Some(("law", codel)),
         "consec-0" => Some(("law", streaks)),
         id if id.starts_with("ytrace-") => Some(("gateway", traced)),
         _ => None,
@@ -54,6 +56,28 @@ fn peak_ewma(case: &Case) -> Reading {
         law.at(&estimate, now)
     });
     Reading::Numbers(costs.collect())
+}
+
+/// When somebody is shed of those who come to the head of a long queue and have all waited alike.
+fn codel(case: &Case) -> Reading {
+    let length = |key: &str| Nanos::from_secs_f64(case.number(key));
+    let law = CoDel {
+        target: length("target"),
+        interval: length("interval"),
+    };
+    let (every, waited) = (length("dequeue_every"), length("constant_sojourn"));
+    let mut state = CoDelState::default();
+    // Later than the epoch, so that whoever waits has come since.
+    let begin = Instant::from_secs(1);
+    let (mut now, mut shed) = (begin, Vec::new());
+    while now <= begin + length("until") {
+        let mut pass = Pass::default();
+        while law.sheds(&mut state, &mut pass, now, waited, u32::MAX) {
+            shed.push(now.since(begin).as_secs_f64());
+        }
+        now += every;
+    }
+    Reading::Numbers(shed)
 }
 
 /// Attempts until so many fail in a row, as the breaker counts them: too many for a simulation with everything around.

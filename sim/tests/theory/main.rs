@@ -16,6 +16,7 @@
 mod alone;
 mod case;
 mod models;
+mod overload;
 mod page;
 mod readings;
 mod setup;

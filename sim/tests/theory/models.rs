@@ -33,8 +33,11 @@ pub(crate) fn setups(case: &Case) -> Vec<(&'static str, Setup)> {
             ),
         ],
         _ if family("dev-ps") => backend(backend_queue(case, "discipline = \"ps\"")),
-        _ if family("dev-lifo") => backend(backend_queue(case, "discipline = \"lifo\"")),
-        _ if family("dev-prio") => backend(priority(case)),
+        _ if family("dev-lifo") => vec![
+            ("gateway", gateway_order(case, "lifo")),
+            ("backend", backend_queue(case, "discipline = \"lifo\"")),
+        ],
+        _ if family("dev-prio") => vec![("gateway", priority(case, true)), ("backend", priority(case, false))],
         _ if family("dev-erlangb") => erlang_b(case),
         _ if family("dev-erlanga") => gateway(erlang_a(case)),
         _ if family("dev-mginf") => gateway(infinite(case)),
@@ -107,6 +110,10 @@ fn servers_of(case: &Case) -> u64 {
 
 /// `servers` permits, and a queue for them in the gateway: what waits, waits there.
 fn gateway_queue(case: &Case) -> Setup {
+    gateway_order(case, "fifo")
+}
+
+fn gateway_order(case: &Case, order: &'static str) -> Setup {
     let servers = servers_of(case);
     let room = case
         .params
@@ -115,6 +122,7 @@ fn gateway_queue(case: &Case) -> Setup {
         .map(|capacity| capacity - servers);
     let gateway = Gateway {
         in_flight: Some(servers),
+        order,
         queue: room.map_or(1_000_000, |room| u32::try_from(room).expect("a short queue")),
         ..Gateway::default()
     };
@@ -129,16 +137,31 @@ fn backend_queue(case: &Case, more: &str) -> Setup {
     Setup::new(&world, Gateway::default().text(), rate_of(case), case.requests())
 }
 
-fn priority(case: &Case) -> Setup {
+/// Two classes, which wait in the gateway or at the backend.
+fn priority(case: &Case, at_gateway: bool) -> Setup {
     let rates: Vec<f64> = case.list("lambdas").iter().filter_map(Value::as_f64).collect();
     let rate: f64 = rates.iter().sum();
     let service = exponential(case.number("mean_service"));
-    let mut world = World::new(poisson(rate), queues(1, "1", &service, "discipline = \"priority\""));
+    let (gateway, backends) = if at_gateway {
+        let gateway = Gateway {
+            in_flight: Some(1),
+            order: "priority",
+            queue: 1_000_000,
+            ..Gateway::default()
+        };
+        (gateway, queues(1, UNBOUNDED, &service, ""))
+    } else {
+        (
+            Gateway::default(),
+            queues(1, "1", &service, "discipline = \"priority\""),
+        )
+    };
+    let mut world = World::new(poisson(rate), backends);
     world.workload = format!(
         "tenants = [{{ name = \"first\", share = {:?}, priority = \"high\" }}, {{ name = \"second\", share = {:?}, priority = \"low\" }}]",
         rates[0], rates[1]
     );
-    Setup::new(&world, Gateway::default().text(), rate, case.requests())
+    Setup::new(&world, gateway.text(), rate, case.requests())
 }
 
 /// Once as a limit on requests in flight, once as permits of the endpoint.

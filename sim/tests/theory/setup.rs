@@ -133,7 +133,11 @@ pub(crate) struct Gateway {
     pub(crate) weights: Vec<u64>,
     pub(crate) balance: String,
     pub(crate) health: String,
+    /// Who is next in the queue.
+    pub(crate) order: &'static str,
     pub(crate) queue: u32,
+    /// A line of the pool: who is shed.
+    pub(crate) shedding: &'static str,
     pub(crate) in_flight: Option<u64>,
     pub(crate) limits: String,
     /// Timeouts, retries and hedges of the route.
@@ -147,7 +151,9 @@ impl Default for Gateway {
             weights: Vec::new(),
             balance: String::from("{ kind = \"round-robin\" }"),
             health: String::from("{ kind = \"off\" }"),
+            order: "fifo",
             queue: 0,
+            shedding: "",
             in_flight: None,
             limits: String::new(),
             route: format!("{PATIENT}\n{ONCE}"),
@@ -166,8 +172,8 @@ impl Gateway {
         let mut text = self.limits.clone();
         write!(
             text,
-            "\n[[pool]]\nname = \"servers\"\nbalance = {}\nhealth = {}\npanic_below = 0.0\nqueue = {{ length = {}, wait = \"36500d\" }}\n",
-            self.balance, self.health, self.queue
+            "\n[[pool]]\nname = \"servers\"\nbalance = {}\nhealth = {}\npanic_below = 0.0\nqueue = {{ order = \"{}\", length = {}, wait = \"36500d\" }}\n{}\n",
+            self.balance, self.health, self.order, self.queue, self.shedding
         )
         .expect("text grows");
         let permits = self
