@@ -1,4 +1,5 @@
-//! Every word that a policy file accepts for an algorithm has a page, and what the pages name is there.
+//! Every word that a policy file accepts for an algorithm has a page; what the pages name is there, and what they write is
+//! read.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -81,6 +82,46 @@ fn words(place: &str) -> Vec<String> {
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     let blocks = text.split("\n```").step_by(2);
     blocks.flat_map(|prose| prose.split('`').skip(1).step_by(2))
+}
+
+/// The blocks of policy in `text`; of one that writes a key in several ways, each way.
+fn blocks(text: &str) -> impl Iterator<Item = &str> {
+    let blocks = text.split("\n```toml\n").skip(1);
+    let blocks = blocks.filter_map(|rest| rest.split("\n```").next());
+    blocks.flat_map(|block| {
+        let keys: BTreeSet<&str> = block.lines().filter_map(|line| line.split(" = ").next()).collect();
+        match keys.len() {
+            1 => block.lines().collect(),
+            _ => vec![block],
+        }
+    })
+}
+
+/// A whole policy around a `block` of one, which may be keys without the section that they stand in.
+fn whole(block: &str) -> String {
+    let first = block.split(|at: char| !(at.is_ascii_alphabetic() || at == '_')).next();
+    let head = match first.unwrap_or_default() {
+        "" if block.starts_with("[[pool.endpoint]]") => "[[pool]]\nname = \"page\"\n",
+        "" => "",
+        "algorithm" | "unit" | "per" => "[[limit]]\nname = \"page\"\n",
+        "split" | "retry" | "hedge" => {
+            "[[route]]\nname = \"page\"\nmatch = { model = \"page\" }\npools = [\"large\", \"small\", \"spare\"]\n"
+        }
+        "pools" => "[[route]]\nname = \"page\"\nmatch = { model = \"page\" }\n",
+        _ => "[[pool]]\nname = \"page\"\n",
+    };
+    let mut policy = format!("{head}{block}\n");
+    if policy.contains("[[pool]]") && !policy.contains("endpoint") {
+        policy.push_str("endpoint = [{ name = \"page\" }]\n");
+    }
+    for pool in ["large", "small", "spare"] {
+        if !policy.contains(&format!("[[pool]]\nname = \"{pool}\"")) {
+            let endpoint = format!("{{ name = \"{pool}-1\", price = {{ input = 1.0, output = 2.0 }} }}");
+            policy = format!("{policy}[[pool]]\nname = \"{pool}\"\nendpoint = [{endpoint}]\n");
+        }
+    }
+    policy.push_str("[[route]]\nname = \"rest\"\npools = [\"large\"]\n");
+    policy
 }
 
 /// Where links of `text` lead to, other than elsewhere.
@@ -175,6 +216,20 @@ fn every_link_leads_somewhere() {
             );
         }
     }
+}
+
+#[test]
+fn every_line_of_policy_is_read() {
+    let mut n_blocks = 0;
+    for (name, text) in pages() {
+        for block in blocks(&text) {
+            n_blocks += 1;
+            if let Err(problems) = file::read("policy.toml", &whole(block)) {
+                panic!("docs/algorithms/{name} has a policy that is not read:\n{problems}");
+            }
+        }
+    }
+    assert!(45 < n_blocks, "only {n_blocks} blocks of policy were found");
 }
 
 /// A law without a test is a wish, on a page too.
