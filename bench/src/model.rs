@@ -175,6 +175,7 @@ fn endpoint(number: u16) -> Endpoint {
         price: None,
         can: Capability::default(),
         scope: ScopeId(number),
+        shares_quota: false,
     }
 }
 

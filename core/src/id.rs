@@ -61,6 +61,11 @@ index! {
     AttemptId(u8)
 }
 
+index! {
+    /// A key of an endpoint, by its place among them; 0 also where there is none.
+    KeyId(u8)
+}
+
 /// What a limit is counted per, hashed once per request by the driver.
 ///
 /// The simulator and the proxy both compute it with [`KeyHash::of`]; the proxy seeds it per process, against

@@ -177,7 +177,7 @@ fn happen(world: &World, dice: &mut Rng, (id, endpoint): (AttemptId, EndpointId)
 
 fn perform(world: &World, effect: Effect, open: &mut Option<(AttemptId, EndpointId)>, wake: &Sender<Instant>) {
     match effect {
-        Effect::Launch { attempt, endpoint } => {
+        Effect::Launch { attempt, endpoint, .. } => {
             let before = world.in_flight[endpoint.index()].fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let most = world.gate.policy().endpoint(endpoint).max_in_flight;
             let most = most.map_or(u64::MAX, |most| u64::from(most.get()));
@@ -245,6 +245,7 @@ fn policy(seed: u64, n_endpoints: u16, breaker: BreakerKind) -> Policy {
             ..Capability::default()
         },
         scope: ScopeId(at),
+        shares_quota: false,
     };
     let pool = Pool {
         name: String::from("pool"),

@@ -6,17 +6,16 @@
 //! | Law | Test |
 //! |---|---|
 //! | A key is the same key however it is shown. | `a_key_is_the_same_in_every_header` |
-//! | Each key of an endpoint is used as often as the others. | `keys_of_an_endpoint_take_turns` |
+//! | An attempt shows the key of its endpoint that it is told to. | `an_attempt_shows_the_key_it_is_told` |
 //! | A secret cannot be printed. | `a_secret_is_not_printed` |
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
-use tollgate_core::id::EndpointId;
+use tollgate_core::id::{EndpointId, KeyId};
 use tollgate_core::policy::{KeyDigest, Policy};
 
 /// The header in which Anthropic's clients show their key.
@@ -84,14 +83,7 @@ impl fmt::Debug for Secret {
 /// The keys of every endpoint, read once.
 #[derive(Debug)]
 pub struct ProviderKeys {
-    endpoints: Vec<Ring>,
-}
-
-/// The keys of one endpoint, and whose turn it is.
-#[derive(Debug)]
-struct Ring {
-    keys: Vec<Secret>,
-    turn: AtomicUsize,
+    endpoints: Vec<Vec<Secret>>,
 }
 
 /// A variable that should hold a key and does not.
@@ -145,8 +137,7 @@ impl ProviderKeys {
                     }),
                 }
             }
-            let turn = AtomicUsize::new(0);
-            endpoints.push(Ring { keys, turn });
+            endpoints.push(keys);
         }
         if missing.is_empty() {
             Ok(ProviderKeys { endpoints })
@@ -155,15 +146,10 @@ impl ProviderKeys {
         }
     }
 
-    /// The key for the next attempt at `endpoint`: each in turn. Nothing if it needs none.
+    /// The `key` of `endpoint`. Nothing if it needs none.
     #[must_use]
-    pub fn next(&self, endpoint: EndpointId) -> Option<&Secret> {
-        let Ring { keys, turn } = &self.endpoints[endpoint.index()];
-        match keys.as_slice() {
-            [] => None,
-            [only] => Some(only),
-            several => Some(&several[turn.fetch_add(1, Ordering::Relaxed) % several.len()]),
-        }
+    pub fn at(&self, endpoint: EndpointId, key: KeyId) -> Option<&Secret> {
+        self.endpoints[endpoint.index()].get(key.index())
     }
 }
 
@@ -229,19 +215,18 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_an_endpoint_take_turns() {
+    fn an_attempt_shows_the_key_it_is_told() {
         let keys = ProviderKeys::read(&policy(&[&[], &["A"], &["A", "B", "C"]]), |name| {
             Some(format!("key-{name}"))
         });
         let keys = keys.expect("every variable is set");
-        let take = |at, count| {
-            let taken = (0..count).map(|_| keys.next(EndpointId::at(at)).map(|key| key.bearer().clone()));
-            taken.collect::<Option<Vec<_>>>()
-        };
-        assert_eq!(take(0, 1), None);
-        assert_eq!(take(1, 2), Some(vec!["Bearer key-A".parse().expect("a value"); 2]));
-        let turns = ["A", "B", "C", "A", "B"].map(|name| format!("Bearer key-{name}").parse().expect("a value"));
-        assert_eq!(take(2, 5), Some(turns.to_vec()));
+        let shown = |at, key| keys.at(EndpointId::at(at), KeyId(key)).map(Secret::bearer);
+        assert_eq!(shown(0, 0), None);
+        assert_eq!(shown(1, 0).expect("it has one"), "Bearer key-A");
+        for (key, expected) in ["Bearer key-A", "Bearer key-B", "Bearer key-C"].iter().enumerate() {
+            let key = u8::try_from(key).expect("a few");
+            assert_eq!(shown(2, key).expect("it has three"), expected);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body_util::Full;
 use tollgate_core::dice::RequestDice;
 use tollgate_core::fault::Fault;
-use tollgate_core::id::{AttemptId, EndpointId, TenantId};
+use tollgate_core::id::{AttemptId, EndpointId, KeyId, TenantId};
 use tollgate_core::lifecycle::{AttemptEvent, Effects, End, Lifecycle, Phase, Refusal, Request, Ticket};
 use tollgate_core::time::Instant;
 
@@ -162,8 +162,8 @@ impl Exchange {
         }
     }
 
-    /// Starts an attempt.
-    pub(crate) fn launch(&mut self, id: AttemptId, endpoint: EndpointId, now: Instant) {
+    /// Starts an attempt, with the `key` of `endpoint` that it is told.
+    pub(crate) fn launch(&mut self, id: AttemptId, endpoint: EndpointId, key: KeyId, now: Instant) {
         let gateway = &self.gateway;
         let policy = gateway.gate.policy();
         let Order {
@@ -186,7 +186,7 @@ impl Exchange {
                 headers,
                 stage: &policy.route(route).headers.request,
                 body: reading.body_for(policy.endpoint(endpoint).model.as_deref()),
-                key: gateway.keys.next(endpoint),
+                key: gateway.keys.at(endpoint, key),
                 request_id: name,
             },
         );

@@ -23,7 +23,7 @@ impl Gateway {
     pub(crate) fn perform(&self, of: Option<&mut Exchange>, now: Instant, effect: Effect) {
         match (effect, of) {
             (Effect::WakeAt { at, .. }, Some(exchange)) => exchange.wake_at(at),
-            (Effect::Launch { attempt, endpoint }, Some(exchange)) => exchange.launch(attempt, endpoint, now),
+            (Effect::Launch { attempt, endpoint, key }, Some(exchange)) => exchange.launch(attempt, endpoint, key, now),
             (Effect::Cancel { attempt, fault }, Some(exchange)) => exchange.cancel(attempt, fault),
             (Effect::Ask { ticket }, Some(exchange)) => exchange.ask(ticket),
             // There is no store that could have charged anything.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::endpoint::{EndpointState, is_out};
+use super::keys::{Refused, keys};
 use super::loads::{Board, Sight};
 use super::outlier::Watch;
 use super::snapshot::EndpointSnapshot;
@@ -11,8 +12,8 @@ use super::view::View;
 use crate::balance::{AnyBalancer, Balancer, PoolView, Rounds};
 use crate::dice::Rng;
 use crate::fault::Fault;
-use crate::health::{Answer, Breaker, Probing, Report};
-use crate::id::{EndpointId, PoolId, ScopeId};
+use crate::health::{Answer, Breaker, Keys, Probing, Report};
+use crate::id::{EndpointId, KeyId, PoolId, ScopeId};
 use crate::lifecycle::{Effects, Status};
 use crate::memory::{Guarded, Memory, Slot};
 use crate::policy::{BreakerKind, Capability, Endpoint, Needs, Policy, Pool};
@@ -24,6 +25,8 @@ pub(crate) struct Fleet<M: Memory> {
     pub(super) endpoints: Vec<EndpointState<M>>,
     pub(super) pools: Vec<PoolState<M>>,
     pub(super) scopes: Vec<ScopeState<M>>,
+    /// The keys of endpoints that have several; empty if none has.
+    pub(super) keys: Vec<Option<M::Block<Keys>>>,
     /// When the next active probe or sweep is due, as the driver was told.
     pub(super) next_round: M::Word<Instant>,
 }
@@ -114,6 +117,8 @@ pub(crate) enum AttemptVerdict {
         fault: Fault,
         /// What it was answered, if it was.
         status: Option<Status>,
+        /// The key that it used.
+        key: KeyId,
         /// When the endpoint wants to be asked again.
         retry_after: Option<Nanos>,
     },
@@ -138,6 +143,7 @@ impl<M: Memory> Fleet<M> {
             scopes: (0..policy.scopes.len())
                 .map(|at| ScopeState::new(policy, ScopeId::at(at)))
                 .collect(),
+            keys: keys::<M>(policy),
             next_round: M::Word::new(Instant::FAR),
             pools,
         }
@@ -213,9 +219,15 @@ impl<M: Memory> Fleet<M> {
             AttemptVerdict::Fault {
                 fault,
                 status,
+                key,
                 retry_after,
             } => {
-                self.faulted(policy, permit.endpoint, fault, retry_after, now, effects);
+                let refused = Refused {
+                    fault,
+                    key,
+                    retry_after,
+                };
+                self.faulted(policy, permit.endpoint, refused, now, effects);
                 (Some(Report::of(fault)), Answer::of(fault, status))
             }
         };

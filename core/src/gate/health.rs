@@ -2,6 +2,7 @@
 
 use super::endpoint::{Vitals, is_out};
 use super::fleet::Fleet;
+use super::keys::Refused;
 use crate::fault::Fault;
 use crate::health::{Admission, Breaker, Report};
 use crate::id::EndpointId;
@@ -9,14 +10,7 @@ use crate::lifecycle::{Effect, Effects, Ejection};
 use crate::memory::{Guarded, Memory, Slot};
 use crate::policy::{BalanceKind, Policy};
 use crate::queue::Permit;
-use crate::time::{Instant, Nanos};
-
-/// How long a scope is left alone after a fault that does not say how long.
-const COOL_RATE_LIMITED: Nanos = Nanos::from_secs(1);
-/// The same after a fault that time alone does not mend.
-const COOL_EXHAUSTED: Nanos = Nanos::from_secs(60);
-/// The longest Retry-After that is believed.
-const COOL_MOST: Nanos = Nanos::from_secs(3600);
+use crate::time::Instant;
 
 impl<M: Memory> Fleet<M> {
     /// An active probe has been answered. One that was asked for under another policy may be of no endpoint here.
@@ -121,35 +115,32 @@ impl<M: Memory> Fleet<M> {
         }
     }
 
-    /// A failure makes the endpoint look slow, and one of the account cools every endpoint of it.
+    /// A failure makes the endpoint look slow, and one of the account cools every endpoint of it; one of a key, of which
+    /// the endpoint has others that are free, cools that key alone.
     pub(super) fn faulted(
         &self,
         policy: &Policy,
         endpoint: EndpointId,
-        fault: Fault,
-        retry_after: Option<Nanos>,
+        refused: Refused,
         now: Instant,
         effects: &mut Effects,
     ) {
-        if fault != Fault::Client {
-            self.penalize(policy, endpoint, retry_after, now);
+        let shape = policy.endpoint(endpoint);
+        let cools = refused.cools_until(now);
+        let until = cools.and_then(|until| self.scope_cools(shape, endpoint, refused, until, now));
+        if refused.fault != Fault::Client {
+            // What another key does not wait for does not make the endpoint slow.
+            let has_another = cools.is_some() && until.is_none();
+            let wait = refused.retry_after.filter(|_| !has_another);
+            self.penalize(policy, endpoint, wait, now);
         }
-        if Report::of(fault) == Report::Failure {
+        if Report::of(refused.fault) == Report::Failure {
             self.lose_weight(policy, endpoint);
         }
-        let length = match fault {
-            Fault::RateLimited => retry_after.unwrap_or(COOL_RATE_LIMITED),
-            Fault::QuotaExhausted | Fault::Credential => retry_after.unwrap_or(COOL_EXHAUSTED).max(COOL_EXHAUSTED),
-            Fault::Overloaded => match retry_after {
-                Some(length) => length,
-                None => return,
-            },
-            Fault::Connect | Fault::NoConnection | Fault::Timeout | Fault::Server | Fault::Client | Fault::Stream => {
-                return;
-            }
+        let Some(until) = until else {
+            return;
         };
-        let until = now + length.min(COOL_MOST);
-        let scope = &self.scopes[policy.endpoint(endpoint).scope.index()];
+        let scope = &self.scopes[shape.scope.index()];
         // The later deadline is kept: asking again must not shorten what the provider said before.
         let moved = scope.cooling_until.update(|cooling| {
             let moved = *cooling < until;

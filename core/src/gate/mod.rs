@@ -12,6 +12,7 @@
 //! | Half-open, an endpoint has no more probes out or judged than the policy says, and each comes back. | `probes_are_bounded` |
 //! | Below the panic threshold health is ignored; a Retry-After is not. | `panic_ignores_health` |
 //! | A backup is never used while an endpoint of a lower tier is available, and at once when none is. | `a_backup_waits_for_its_turn` |
+//! | An endpoint is out of reach only when all of its keys cool, or the quota that they share. | `all_keys_cool_before_the_endpoint_does`, `keys_of_one_quota_cool_together` |
 //! | Balancers see loads as of the last multiple of the staleness. | `old_loads_are_as_of_the_last_period` |
 //! | An endpoint that comes back is given its share again over the window. | `who_comes_back_starts_slowly` |
 //! | However often the gate is woken, wishes to be woken do not multiply. | `wishes_do_not_pile_up` |
@@ -21,6 +22,7 @@ mod budgets;
 mod endpoint;
 mod fleet;
 mod health;
+mod keys;
 mod limits;
 mod loads;
 mod outlier;

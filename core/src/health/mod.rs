@@ -30,9 +30,14 @@
 //! | Below the minimum of endpoints or attempts, nobody is compared. | `too_little_is_not_compared` |
 //! | Outliers are those that Envoy's arithmetic finds. | `outliers_are_envoys`, `golden_success_rate` |
 //! | So many failures in a row and not one fewer, with the mean of the Markov chain between. | `a_row_is_found_when_it_is_full`, `rows_come_as_often_as_they_should` |
+//! | A key that cools is never used while another is free. | `a_cooling_key_is_never_used_while_another_is_free` |
+//! | Every free key is used as often as the others, give or take one. | `every_free_key_gets_its_share_within_one` |
+//! | What was asked for a key is never shortened, and the first that is back is known. | `the_later_deadline_of_a_key_is_kept` |
+//! | With one key nothing changes: it cools as its endpoint does. | `one_key_cools_as_its_endpoint` |
 //! | An endpoint goes down after exactly `fall` bad checks in a row, and up after `rise` good ones. | `rise_and_fall_are_exact` |
 
 mod breaker;
+mod keys;
 mod max_fails;
 mod outlier;
 mod peers;
@@ -40,6 +45,7 @@ mod probing;
 mod recent;
 
 pub use breaker::{Admission, Breaker, Circuit, Health, ProbeSlot, Transition};
+pub use keys::Keys;
 pub use max_fails::{Fails, MaxFails};
 pub use outlier::{Answer, Cause, Outlier, Suspect, Swept};
 pub use peers::{Peer, success_rate_threshold};

@@ -165,10 +165,11 @@ impl Attempts {
         &self.tried[..n_tried]
     }
 
-    /// Starts to track `attempt`.
-    pub(super) fn insert(&mut self, attempt: Attempt) {
-        let free = self.live.iter_mut().find(|slot| slot.is_none());
-        *free.expect("a hedge is launched only where there is room") = Some(attempt);
+    /// Starts to track `attempt`; where.
+    pub(super) fn insert(&mut self, attempt: Attempt) -> usize {
+        let free = self.live.iter().position(Option::is_none);
+        let free = free.expect("a hedge is launched only where there is room");
+        self.live[free] = Some(attempt);
         let n_tried = self.tried().len();
         if !self.tried[..n_tried].contains(&attempt.endpoint) {
             if n_tried == Attempts::REMEMBERED {
@@ -176,11 +177,18 @@ impl Attempts {
             }
             self.tried[n_tried.min(Attempts::REMEMBERED - 1)] = attempt.endpoint;
         }
+        free
     }
 
     #[inline]
     pub(super) fn find(&mut self, id: AttemptId) -> Option<&mut Attempt> {
         self.live.iter_mut().flatten().find(|attempt| attempt.id == id)
+    }
+
+    /// Where `id` is tracked.
+    pub(super) fn slot(&self, id: AttemptId) -> Option<usize> {
+        let is_it = |attempt: &Attempt| attempt.id == id;
+        self.live.iter().position(|slot| slot.as_ref().is_some_and(is_it))
     }
 
     /// Stops tracking `id`.

@@ -5,7 +5,7 @@ use alloc::vec::{Drain, Vec};
 use super::refusal::Refusal;
 use super::timers::Timer;
 use crate::fault::Fault;
-use crate::id::{AttemptId, EndpointId, RequestId};
+use crate::id::{AttemptId, EndpointId, KeyId, RequestId};
 use crate::time::Instant;
 use crate::usage::Usage;
 
@@ -37,6 +37,8 @@ pub enum Effect {
         attempt: AttemptId,
         /// Where.
         endpoint: EndpointId,
+        /// With which of its keys; the first if it has one or none.
+        key: KeyId,
     },
     /// Stop an attempt; nothing that it still says will be heard.
     Cancel {

@@ -74,7 +74,7 @@ use self::settle::Holds;
 use crate::dice::RequestDice;
 use crate::fault::Fault;
 use crate::gate::Gate;
-use crate::id::{RequestId, TenantId};
+use crate::id::{KeyId, RequestId, TenantId};
 use crate::memory::Memory;
 use crate::policy::{Class, Needs, Priority, Route};
 use crate::time::Instant;
@@ -114,6 +114,8 @@ pub struct Lifecycle {
     /// Why no pool so far has taken it.
     met: Option<Refusal>,
     attempts: Attempts,
+    /// The key that each running attempt uses, by where it is tracked.
+    keys: [KeyId; Attempts::MOST_LIVE],
     holds: Holds,
     /// When the request has taken too long.
     total_at: Instant,
@@ -171,6 +173,7 @@ impl Lifecycle {
             last_fault: None,
             met: None,
             attempts: Attempts::default(),
+            keys: [KeyId(0); Attempts::MOST_LIVE],
             holds: Holds::default(),
             total_at: Instant::FAR,
             phase_at: Instant::FAR,

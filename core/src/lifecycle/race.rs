@@ -74,6 +74,9 @@ impl Lifecycle {
         status: Option<Status>,
         retry_after: Option<Nanos>,
     ) {
+        let Some(slot) = self.attempts.slot(id) else {
+            return;
+        };
         let Some(attempt) = self.attempts.remove(id) else {
             return;
         };
@@ -81,6 +84,7 @@ impl Lifecycle {
         let verdict = AttemptVerdict::Fault {
             fault,
             status,
+            key: self.keys[slot],
             retry_after,
         };
         let used = if attempt.stage == Stage::Streaming {

@@ -95,15 +95,18 @@ impl Lifecycle {
             Kind::Fallback => self.outcome.fallbacks += 1,
         }
         self.phase = Phase::Racing;
-        self.attempts
-            .insert(Attempt::new(id, permit, turn.now, self.request.stream, &route.timeouts));
+        let attempt = Attempt::new(id, permit, turn.now, self.request.stream, &route.timeouts);
+        let slot = self.attempts.insert(attempt);
         self.plan_hedge(turn);
         let gate = turn.gate;
+        let key = gate.fleet.key(permit.endpoint, turn.now);
+        self.keys[slot] = key;
         gate.fleet
             .launched(gate.policy(), permit.endpoint, self.request.estimate, turn.now);
         turn.effects.push(Effect::Launch {
             attempt: id,
             endpoint: permit.endpoint,
+            key,
         });
     }
 

@@ -65,7 +65,7 @@ pub struct Endpoint {
     pub provider: String,
     /// What it calls the model.
     pub model: Option<String>,
-    /// Environment variables that hold its keys.
+    /// Environment variables that hold its keys. Several take turns, and one that is refused is left alone for a while.
     pub api_key_env: Vec<String>,
     /// Where it is.
     pub region: Option<RegionId>,
@@ -83,6 +83,8 @@ pub struct Endpoint {
     pub can: Capability,
     /// Whom it shares an account with.
     pub scope: ScopeId,
+    /// Whether its keys share the quota of that account, which the policy says by naming it; else each has its own.
+    pub shares_quota: bool,
 }
 
 impl Endpoint {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use tollgate_core::dice::Dice;
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::gate::{Gate, GateInput};
-use tollgate_core::id::{AttemptId, EndpointId, PoolId, RequestId, RouteId, ScopeId};
+use tollgate_core::id::{AttemptId, EndpointId, KeyId, PoolId, RequestId, RouteId, ScopeId};
 use tollgate_core::lifecycle::{AttemptEvent, Effect, Effects, End, Input, Lifecycle, Phase, Request, Verdict};
 use tollgate_core::memory::Local;
 use tollgate_core::policy::{
@@ -73,6 +73,17 @@ impl World {
         let usage = Usage::default();
         self.give(life, attempt(0, AttemptEvent::Finish { usage }));
         assert_eq!(end(life), End::Completed);
+    }
+
+    /// With which key that was.
+    pub(crate) fn used(&self) -> KeyId {
+        let key = |effect: &Effect| {
+            let Effect::Launch { key, .. } = effect else {
+                return None;
+            };
+            Some(*key)
+        };
+        self.last.iter().find_map(key).expect("something was launched")
     }
 
     /// Where the last launch went.
@@ -148,6 +159,7 @@ pub(crate) fn policy(sizes: &[u16]) -> Policy {
                 price: None,
                 can: Capability::default(),
                 scope,
+                shares_quota: false,
             });
         }
         policy.pools.push(Pool {

@@ -1,7 +1,7 @@
 //! The driver of a random world: it delivers inputs and performs effects, and decides nothing.
 
 use tollgate_core::gate::GateInput;
-use tollgate_core::id::{AttemptId, EndpointId};
+use tollgate_core::id::{AttemptId, EndpointId, KeyId};
 use tollgate_core::lifecycle::{AttemptEvent, Effect, Input, Phase, Ruling, Ticket, Verdict};
 use tollgate_core::memory::Memory;
 use tollgate_core::time::{Instant, Nanos};
@@ -33,6 +33,10 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
                 | AttemptEvent::Tokens { .. } => false,
             };
             if ends {
+                let open = self.lives[id].open.iter().find(|(other, _)| *other == attempt).copied();
+                if let Some((_, endpoint)) = open {
+                    self.cool_key(endpoint, self.lives[id].used[usize::from(attempt.0)], event);
+                }
                 self.close(id, attempt);
             }
         }
@@ -104,7 +108,7 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
                 assert!(used.is_none() || 0 < life.launched, "used without an attempt");
                 life.settled += 1;
             }
-            (Effect::Launch { attempt, endpoint }, Some(id)) => self.launch(id, attempt, endpoint),
+            (Effect::Launch { attempt, endpoint, key }, Some(id)) => self.launch(id, attempt, endpoint, key),
             (Effect::Cancel { attempt, .. }, Some(id)) => {
                 assert!(self.close(id, attempt), "stopped what does not run");
             }
@@ -182,11 +186,13 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         }
     }
 
-    fn launch(&mut self, id: usize, attempt: AttemptId, endpoint: EndpointId) {
+    fn launch(&mut self, id: usize, attempt: AttemptId, endpoint: EndpointId, key: KeyId) {
         self.check_launch(id, attempt, endpoint);
+        self.check_key(endpoint, key);
         let life = &mut self.lives[id];
         life.open.push((attempt, endpoint));
         life.tried.push(endpoint);
+        life.used.push(key);
         life.launched += 1;
         self.halves[endpoint.index()].out.push((id, attempt));
     }

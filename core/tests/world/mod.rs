@@ -6,6 +6,7 @@
 
 mod drive;
 pub(crate) mod entropy;
+mod keys;
 mod laws;
 mod ledger;
 pub(crate) mod plan;
@@ -16,12 +17,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tollgate_core::dice::{Dice, Rng};
 use tollgate_core::gate::{Gate, GateInput, Snapshot};
-use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, PoolId, RequestId, RouteId, TenantId};
+use tollgate_core::id::{AttemptId, EndpointId, KeyHash, KeyId, LimitId, PoolId, RequestId, RouteId, TenantId};
 use tollgate_core::lifecycle::{
     AttemptEvent, Effect, Effects, ErrorCode, Input, Lifecycle, Phase, Request, Ruling, Verdict,
 };
 use tollgate_core::memory::Memory;
-use tollgate_core::policy::{Charges, Class, Needs, Policy, Priority, Store};
+use tollgate_core::policy::{Charges, Class, Endpoint, Needs, Policy, Priority, Store};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Usage};
 
@@ -125,6 +126,8 @@ pub(crate) struct World<'w, M: Memory, E: Entropy, W: Watch> {
     shown: Snapshot,
     ledger: Ledger,
     books: Vec<Books>,
+    /// Until when each key of each endpoint cools.
+    keys: Vec<Vec<Instant>>,
     halves: Vec<Half>,
 }
 
@@ -134,6 +137,8 @@ struct Life {
     route: Option<RouteId>,
     needs: Needs,
     open: Vec<(AttemptId, EndpointId)>,
+    /// Which key each of its attempts uses.
+    used: Vec<KeyId>,
     /// Where it has been.
     tried: Vec<EndpointId>,
     /// Which of its attempts are retries.
@@ -183,6 +188,12 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
         let ledger = Ledger::new(&policy);
         let books = vec![Books::default(); policy.routes.len()];
         let halves = vec![Half::default(); policy.endpoints.len()];
+        let n_keys = |endpoint: &Endpoint| endpoint.api_key_env.len().max(1);
+        let keys = policy
+            .endpoints
+            .iter()
+            .map(|at| vec![Instant::EPOCH; n_keys(at)])
+            .collect();
         let gate = Gate::new(policy);
         let now = Instant::from_nanos(dice.below(2) * 1_000_000_007);
         let mut world = World {
@@ -203,6 +214,7 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
             probes: Vec::new(),
             ledger,
             books,
+            keys,
             halves,
         };
         world.tell_gate(GateInput::Start);
@@ -295,6 +307,7 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
             route,
             needs: Needs { region, ..needs },
             open: Vec::new(),
+            used: Vec::new(),
             tried: Vec::new(),
             retries: Vec::new(),
             launched: 0,

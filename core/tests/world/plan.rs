@@ -73,7 +73,9 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
         url: None,
         provider: String::from("openai"),
         model: None,
-        api_key_env: Vec::new(),
+        api_key_env: (0..dice.pick(&[0, 0, 1, 2, 3]))
+            .map(|key| format!("KEY_{key}"))
+            .collect(),
         region: dice.pick(&[None, None, Some(RegionId(0)), Some(RegionId(1))]),
         tier: dice.pick(&[0, 0, 0, 1, 7]),
         weight: nonzero(dice.pick(&[1, 1, 1, 2, 5, 1_000])),
@@ -85,6 +87,7 @@ fn endpoint(dice: &mut impl Entropy, tilt: &Tilt, pool: PoolId, n_scopes: usize)
         }),
         can,
         scope: ScopeId::at(dice.index(n_scopes)),
+        shares_quota: dice.chance(30),
     }
 }
 

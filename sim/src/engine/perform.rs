@@ -21,7 +21,15 @@ impl<O: Observer> Engine<'_, O> {
         for effect in effects.as_slice() {
             match (*effect, key) {
                 (Effect::WakeAt { at, reason }, Some(key)) => self.wake_at(key, at, reason),
-                (Effect::Launch { attempt, endpoint }, Some(key)) => self.launch(key, attempt, endpoint),
+                // A backend knows one quota, whichever key asks.
+                (
+                    Effect::Launch {
+                        attempt,
+                        endpoint,
+                        key: _,
+                    },
+                    Some(key),
+                ) => self.launch(key, attempt, endpoint),
                 (Effect::Cancel { attempt, fault }, Some(key)) => self.cancel(key, attempt, fault),
                 (Effect::Ask { ticket }, Some(key)) => self.ask(key, ticket),
                 (Effect::Settle { ticket, used }, _) => self.settle(ticket, used),

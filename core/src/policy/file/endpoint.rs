@@ -6,7 +6,7 @@ use core::num::NonZeroU32;
 use super::raw;
 use super::tenant::named;
 use crate::file::kind::{self, Wrong};
-use crate::file::{Section, Value};
+use crate::file::{At, Section, Value};
 use crate::id::{PoolId, ScopeId};
 use crate::policy::{Capability, Endpoint, Operation, Operations, Price};
 
@@ -15,6 +15,8 @@ pub(super) fn read(section: &Section<'_>) -> raw::Endpoint {
     let weight = section.optional("weight", kind::integer(1_u32, Endpoint::MOST_WEIGHT));
     let keys = section.list("api_key_env", super::WORDS, variable).unwrap_or_default();
     let in_flight = section.optional("max_in_flight", kind::integer(1_u32, u32::MAX));
+    twice(section, &keys);
+    let scope = section.optional("quota_scope", kind::name).map(|scope| scope.value);
     let checked = Endpoint {
         name: name.value,
         pool: PoolId(0),
@@ -32,13 +34,25 @@ pub(super) fn read(section: &Section<'_>) -> raw::Endpoint {
         price: section.table("price").as_ref().map(price),
         can: section.table("can").as_ref().map_or(Capability::default(), can),
         scope: ScopeId(0),
+        shares_quota: scope.is_some(),
     };
     raw::Endpoint {
         checked,
         name: name.span,
         weight: weight.map(|at| at.span),
         region: section.optional("region", kind::name).map(|region| region.value),
-        scope: section.optional("quota_scope", kind::name).map(|scope| scope.value),
+        scope,
+    }
+}
+
+/// A key that is named twice would be used twice as often, and cool in two places.
+fn twice(section: &Section<'_>, keys: &[At<String>]) {
+    for (at, key) in keys.iter().enumerate() {
+        if keys[..at].iter().any(|other| other.value == key.value) {
+            let message = alloc::format!("the variable `{}` is named twice", key.value);
+            let help = Some("one variable a key");
+            section.report().error(key.span, message, "named before", help);
+        }
     }
 }
 
