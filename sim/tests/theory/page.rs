@@ -13,19 +13,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("dev-boundedload-", "hash rings are not built"),
     ("dev-golden-c3", "C3 is not built"),
     ("dev-golden-hcl", "Prequal is not built"),
-    ("dev-slidecounter-0-err", "not yet"),
     ("dev-sre-throttle", "not yet"),
-    ("dev-aimd-avg", "not yet"),
-    ("dev-eject-times", "not yet"),
-    ("dev-slowstart", "not yet"),
-    ("dev-golden-gradient2", "not yet"),
-    ("dev-golden-vegas", "not yet"),
-    ("dev-golden-aimd", "not yet"),
-    ("dev-golden-envoy-sr", "not yet"),
-    (
-        "dev-xvtc-bound",
-        "a law of core, `vtc_is_fair`: its bound is for an endpoint that forms its own batches",
-    ),
 ];
 
 const BEGIN: &str = "\
