@@ -28,9 +28,15 @@ impl Summary {
 fn columns(text: &str, key: &str, value: &str) -> Vec<(String, f64)> {
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let head = lines.next().expect("a heading");
-    let at = |name: &str| head.iter().position(|column| *column == name).expect("a column of this name");
+    let at = |name: &str| {
+        head.iter()
+            .position(|column| *column == name)
+            .expect("a column of this name")
+    };
     let (key, value) = (at(key), at(value));
-    lines.map(|row| (row[key].to_owned(), row[value].parse().unwrap_or(0.0))).collect()
+    lines
+        .map(|row| (row[key].to_owned(), row[value].parse().unwrap_or(0.0)))
+        .collect()
 }
 
 fn of(rows: &[(String, f64)], name: &str) -> f64 {
@@ -44,9 +50,16 @@ fn a_burst_floods_what_windows_let_through() {
     assert!(attained("fixed window") < attained("no limit") - 0.03);
     assert!(attained("no limit") < attained("GCRA, burst 20"));
     for name in ["segmented window", "sliding window counter", "sliding log"] {
-        assert!(attained("fixed window") < attained(name) && attained(name) < attained("GCRA, burst 20"), "{name}");
+        assert!(
+            attained("fixed window") < attained(name) && attained(name) < attained("GCRA, burst 20"),
+            "{name}"
+        );
     }
-    let slowest = |name| burst.strategy(name)["e2e"]["p99"].as_f64().expect("requests were completed");
+    let slowest = |name| {
+        burst.strategy(name)["e2e"]["p99"]
+            .as_f64()
+            .expect("requests were completed")
+    };
     assert!(slowest("GCRA, burst 20") < 0.6 * slowest("no limit"));
 }
 
@@ -58,7 +71,10 @@ fn a_budget_ends_the_storm() {
     assert!(recovery("SDK retries only").is_some_and(|after| after < 60.0));
     assert!(recovery("SDK and gateway, 10 % budget").is_some_and(|after| after < 150.0));
     let amplification = storm.strategy("SDK and gateway, no budget")["amplification"].as_f64();
-    assert!(amplification.is_some_and(|times| 6.0 < times && times <= 9.0), "{amplification:?}");
+    assert!(
+        amplification.is_some_and(|times| 6.0 < times && times <= 9.0),
+        "{amplification:?}"
+    );
 }
 
 #[test]
@@ -80,15 +96,27 @@ fn the_tour_takes_every_route_and_meets_every_limit() {
     let refused = columns(&tenants, "tenant", "refused");
     let offered = columns(&tenants, "tenant", "offered");
     for tenant in ["acme", "berlin", "cellular", "visitor"] {
-        assert!(of(&refused, tenant) < 0.01 * of(&offered, tenant), "{tenant}: {refused:?}");
+        assert!(
+            of(&refused, tenant) < 0.01 * of(&offered, tenant),
+            "{tenant}: {refused:?}"
+        );
     }
     // A hundred in a minute, and more is asked for, by SDKs that ask again too.
     assert!(0.5 * of(&offered, "delta") < of(&refused, "delta"), "{refused:?}");
     let attempts = columns(&endpoints, "endpoint", "attempts");
     let completed = columns(&tenants, "tenant", "completed");
     let in_europe = of(&attempts, "frankfurt") + of(&attempts, "dublin");
-    assert!((in_europe - of(&completed, "berlin")).abs() < 0.02 * in_europe, "what comes from there stays there");
-    assert!((of(&attempts, "gamma") / of(&attempts, "delta") - 3.0).abs() < 0.05, "three to one: {attempts:?}");
-    assert!(0.0 < of(&attempts, "spare") && of(&attempts, "spare") < 0.1 * of(&attempts, "beta"), "{attempts:?}");
+    assert!(
+        (in_europe - of(&completed, "berlin")).abs() < 0.02 * in_europe,
+        "what comes from there stays there"
+    );
+    assert!(
+        (of(&attempts, "gamma") / of(&attempts, "delta") - 3.0).abs() < 0.05,
+        "three to one: {attempts:?}"
+    );
+    assert!(
+        0.0 < of(&attempts, "spare") && of(&attempts, "spare") < 0.1 * of(&attempts, "beta"),
+        "{attempts:?}"
+    );
     assert!(30.0 < of(&columns(&endpoints, "endpoint", "ejected_seconds"), "alpha"));
 }
