@@ -90,6 +90,9 @@ impl Lifecycle {
         };
         let ended = attempt.ended(self.request.estimate, false);
         let gate = turn.gate;
+        if attempt.stage != Stage::Streaming {
+            gate.fleet.unanswered(attempt.endpoint, fault, status, turn.now);
+        }
         gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
         self.release(turn, attempt.permit(), verdict, used);
         self.last_fault = Some(fault);

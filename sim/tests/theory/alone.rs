@@ -6,8 +6,9 @@ use serde_json::Value;
 use tollgate_core::dice::{Dice, Purpose};
 use tollgate_core::health::{Breaker, Report, Transition};
 use tollgate_core::load::{Estimate, PeakEwma};
-use tollgate_core::policy::BreakerKind;
+use tollgate_core::policy::{self, BreakerKind};
 use tollgate_core::queue::{CoDel, CoDelState, Pass};
+use tollgate_core::throttle::{History, Throttle};
 use tollgate_core::time::{Instant, Nanos};
 
 use crate::case::{Case, Reading};
@@ -22,6 +23,7 @@ pub(crate) fn way(case: &Case) -> Option<(&'static str, Measure)> {
     match case.id.trim_start_matches("dev-") {
         "golden-peakewma" => Some(("law", peak_ewma)),
         "golden-codel" => Some(("law", codel)),
+        "sre-throttle-0" => Some(("law", throttle)),
         "consec-0" => Some(("law", streaks)),
         id if id.starts_with("ytrace-") => Some(("gateway", traced)),
         _ => None,
@@ -78,6 +80,18 @@ fn codel(case: &Case) -> Reading {
         now += every;
     }
     Reading::Numbers(shed)
+}
+
+/// The chance to be turned away once so many of so many requests were accepted.
+fn throttle(case: &Case) -> Reading {
+    let k = case.number("K");
+    assert!((k - 2.0).abs() < f64::EPSILON, "the book's own, and not {k}");
+    let law = Throttle::new(&policy::Throttle::SRE);
+    let (mut history, now) = (History::default(), Instant::from_secs(1));
+    for nth in 0..case.count("requests") {
+        law.record(&mut history, now, nth < case.count("accepts"));
+    }
+    Reading::Number(law.chance(&history, now))
 }
 
 /// Attempts until so many fail in a row, as the breaker counts them: too many for a simulation with everything around.

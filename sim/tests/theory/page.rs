@@ -14,7 +14,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("dev-golden-c3", "C3 is not built"),
     ("dev-golden-hcl", "Prequal is not built"),
     ("dev-slidecounter-0-err", "not yet"),
-    ("dev-sre-throttle", "not yet"),
     ("dev-aimd-avg", "not yet"),
     ("dev-eject-times", "not yet"),
     ("dev-slowstart", "not yet"),
