@@ -86,6 +86,7 @@ impl Contender {
             Algorithm::SlidingLog(quota) => visit.visit(&SlidingLog::new(quota)),
             Algorithm::SlidingWindow(quota) => visit.visit(&SlidingWindow::new(quota)),
             Algorithm::Permits(_) | Algorithm::Adaptive(..) => unreachable!("permits have no rate to compare"),
+            Algorithm::Own(own) => visit.visit(&own),
         }
     }
 }

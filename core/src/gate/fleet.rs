@@ -223,6 +223,23 @@ impl<M: Memory> Fleet<M> {
                 (Some(Report::of(fault)), Answer::of(fault, status))
             }
         };
+        let pool = &self.pools[self.endpoints[permit.endpoint.index()].pool.index()];
+        if !pool.breaker.is_off() || pool.watch.is_some() {
+            self.learn(policy, permit, report, answer, now, effects);
+        }
+        self.free(policy, permit.endpoint, now, effects);
+    }
+
+    /// Whoever watches the endpoint hears how an attempt has ended.
+    fn learn(
+        &self,
+        policy: &Policy,
+        permit: Permit,
+        report: Option<Report>,
+        answer: Option<Answer>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
         let watch = &self.pools[policy.endpoint(permit.endpoint).pool.index()].watch;
         self.update_vitals(policy, permit.endpoint, now, effects, |breaker, vitals| {
             match report {
@@ -235,7 +252,6 @@ impl<M: Memory> Fleet<M> {
                 watch.learn(vitals, permit.endpoint, answer, now);
             }
         });
-        self.free(policy, permit.endpoint, now, effects);
     }
 
     pub(super) fn snapshot(&self, policy: &Policy, endpoint: EndpointId) -> EndpointSnapshot {

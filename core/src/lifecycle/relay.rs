@@ -87,7 +87,15 @@ impl Lifecycle {
     }
 
     /// Stops every running attempt but `kept`.
+    #[inline]
     pub(super) fn stop_attempts<M: Memory>(&mut self, turn: &mut Turn<'_, M>, kept: Option<AttemptId>) {
+        if self.attempts.runs_but(kept) {
+            self.stop_running(turn, kept);
+        }
+    }
+
+    #[inline(never)]
+    fn stop_running<M: Memory>(&mut self, turn: &mut Turn<'_, M>, kept: Option<AttemptId>) {
         while let Some(attempt) = self.attempts.pop_but(kept) {
             turn.effects.push(Effect::Cancel {
                 attempt: attempt.id,

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::num::{NonZeroU32, NonZeroU64};
 
 use super::Match;
+use crate::limit::Own;
 use crate::time::Nanos;
 use crate::usage::Unit;
 
@@ -68,6 +69,8 @@ pub enum Algorithm {
     SlidingWindow(Quota),
     /// So many units in flight.
     Permits(NonZeroU32),
+    /// One that a program brings; no file can name it.
+    Own(Own),
     /// So many requests in flight, as many as they fare well with.
     Adaptive(AdaptiveKind, Bounds),
 }
@@ -138,6 +141,7 @@ impl Algorithm {
             | Algorithm::SlidingLog(quota)
             | Algorithm::SlidingWindow(quota) => quota.amount.get(),
             Algorithm::Permits(most) => most.get() as u64,
+            Algorithm::Own(own) => own.most(),
             Algorithm::Adaptive(_, bounds) => bounds.max.get() as u64,
         }
     }

@@ -39,7 +39,7 @@ impl Ledger {
             | Algorithm::SlidingLog(quota)
             | Algorithm::SlidingWindow(quota) => quota.period == AGE,
             Algorithm::Permits(_) | Algorithm::Adaptive(..) => true,
-            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) => false,
+            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) | Algorithm::Own(_) => false,
         };
         Ledger {
             lines: BTreeMap::new(),

@@ -313,7 +313,8 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         | Algorithm::FixedWindow(_)
         | Algorithm::SegmentedWindow { .. }
         | Algorithm::SlidingLog(_)
-        | Algorithm::SlidingWindow(_) => dice.pick(&[
+        | Algorithm::SlidingWindow(_)
+        | Algorithm::Own(_) => dice.pick(&[
             Unit::Requests,
             Unit::Tokens,
             Unit::InputTokens,
@@ -338,7 +339,9 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             {
                 nonzero(1 + dice.small(2))
             }
-            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) => nonzero(1 + dice.small(2)),
+            Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) | Algorithm::Own(_) => {
+                nonzero(1 + dice.small(2))
+            }
             Algorithm::FixedWindow(_)
             | Algorithm::SegmentedWindow { .. }
             | Algorithm::SlidingLog(_)
@@ -346,19 +349,23 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             | Algorithm::Permits(_)
             | Algorithm::Adaptive(..) => nonzero(100),
         },
-        store: match dice.below(4) {
-            0 if unit != Unit::MicroUsd => Store::Strict {
-                deadline: dice.pick(&[MILLI, MILLI * 50]),
-                on_outage: dice.pick(&[
-                    OnOutage::LocalShare,
-                    OnOutage::LocalShare,
-                    OnOutage::Allow,
-                    OnOutage::Refuse,
-                ]),
-            },
-            _ => Store::Local,
-        },
+        store: store(dice, unit),
         output_default: dice.pick(&[0, 10, 1_000]),
+    }
+}
+
+fn store(dice: &mut impl Entropy, unit: Unit) -> Store {
+    match dice.below(4) {
+        0 if unit != Unit::MicroUsd => Store::Strict {
+            deadline: dice.pick(&[MILLI, MILLI * 50]),
+            on_outage: dice.pick(&[
+                OnOutage::LocalShare,
+                OnOutage::LocalShare,
+                OnOutage::Allow,
+                OnOutage::Refuse,
+            ]),
+        },
+        _ => Store::Local,
     }
 }
 

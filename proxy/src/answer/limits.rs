@@ -136,7 +136,7 @@ fn window(algorithm: Algorithm) -> Option<Nanos> {
             let nanos = nanos.div_ceil(u128::from(quota.amount.get()));
             Some(Nanos::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
         }
-        Algorithm::Permits(_) | Algorithm::Adaptive(..) => None,
+        Algorithm::Permits(_) | Algorithm::Adaptive(..) | Algorithm::Own(_) => None,
     }
 }
 

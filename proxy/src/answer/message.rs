@@ -81,6 +81,7 @@ fn limited(limit: &Limit, overflow: bool, when: &str) -> String {
         | Algorithm::SlidingWindow(quota) => format!("{} {units} per {}", quota.amount, quota.period),
         Algorithm::Permits(most) if limit.unit == Unit::InFlight => format!("{most} {units}"),
         Algorithm::Permits(most) => format!("{most} {units} in flight"),
+        Algorithm::Own(own) => format!("at most {} {units} at once", own.most()),
         Algorithm::Adaptive(_, bounds) => format!(
             "as many {units} as are answered without delay, {} to {}",
             bounds.min, bounds.max

@@ -7,8 +7,8 @@ use super::{Reach, Used};
 use crate::dice::Rng;
 use crate::id::KeyHash;
 use crate::limit::{
-    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Permits, Sample, SegmentedWindow, SlidingLog, SlidingWindow,
-    Standing, Taken, TokenBucket,
+    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Own, Permits, Sample, SegmentedWindow, SlidingLog,
+    SlidingWindow, Standing, Taken, TokenBucket,
 };
 use crate::memory::{Keyed, Memory, Place, Slot};
 use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
@@ -38,6 +38,7 @@ enum Law<M: Memory> {
     SlidingLog(SlidingLog, M::Table<<SlidingLog as Limiter>::State>),
     SlidingWindow(SlidingWindow, M::Table<<SlidingWindow as Limiter>::State>),
     Permits(Permits, M::Table<<Permits as Limiter>::State>),
+    Own(Own, M::Table<<Own as Limiter>::State>),
     Adaptive(Box<AdaptiveLimit<M>>),
 }
 
@@ -53,6 +54,7 @@ macro_rules! with_law {
             Law::SlidingLog($limiter, $table) => $body,
             Law::SlidingWindow($limiter, $table) => $body,
             Law::Permits($limiter, $table) => $body,
+            Law::Own($limiter, $table) => $body,
             Law::Adaptive(adaptive) => with_adaptive_law!(&adaptive.law, $limiter, $table => $body),
         }
     };
@@ -82,6 +84,7 @@ impl<M: Memory> Entry<M> {
             Algorithm::SlidingLog(quota) => Law::SlidingLog(SlidingLog::new(quota), M::Table::new(table)),
             Algorithm::SlidingWindow(quota) => Law::SlidingWindow(SlidingWindow::new(quota), M::Table::new(table)),
             Algorithm::Permits(most) => Law::Permits(Permits::new(most), M::Table::new(table)),
+            Algorithm::Own(own) => Law::Own(own, M::Table::new(table)),
             Algorithm::Adaptive(kind, bounds) => Law::Adaptive(Box::new(AdaptiveLimit::new(kind, bounds, table))),
         };
         Entry {
@@ -113,7 +116,17 @@ impl<M: Memory> Entry<M> {
     /// What the request is charged. What it does not say is assumed, but never more than the limit can hold: a
     /// request is not refused for ever on a guess.
     #[inline]
-    pub(super) fn cost(&self, estimate: Estimate, rates: &[Rates]) -> Cost {
+    pub(super) fn cost<'a>(&self, estimate: Estimate, rates: impl FnOnce() -> &'a [Rates]) -> Cost {
+        match self.unit {
+            Unit::Requests | Unit::InFlight => 1,
+            Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => self.estimated(estimate, &[]),
+            Unit::MicroUsd => self.estimated(estimate, rates()),
+        }
+    }
+
+    /// What is charged where it depends on tokens.
+    #[inline(never)]
+    fn estimated(&self, estimate: Estimate, rates: &[Rates]) -> Cost {
         let cost = self.unit.cost(estimate.or(self.output_default), rates);
         if estimate.output.is_some() {
             return cost;
@@ -159,6 +172,10 @@ impl<M: Memory> Entry<M> {
 
     pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Used) {
         self.release(taken);
+        if self.unit == Unit::Requests {
+            // One was taken, and one it was.
+            return;
+        }
         let truth = match self.unit {
             Unit::MicroUsd => used.spent.micro_usd(),
             Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::InFlight => {
@@ -174,7 +191,8 @@ impl<M: Memory> Entry<M> {
             | Law::FixedWindow(..)
             | Law::SegmentedWindow(..)
             | Law::SlidingLog(..)
-            | Law::SlidingWindow(..) => match self.refund {
+            | Law::SlidingWindow(..)
+            | Law::Own(..) => match self.refund {
                 Refund::Full => truth,
                 Refund::None => truth.max(taken.cost),
             },
@@ -214,7 +232,8 @@ impl<M: Memory> Entry<M> {
             | Law::SegmentedWindow(..)
             | Law::SlidingLog(..)
             | Law::SlidingWindow(..)
-            | Law::Permits(..) => None,
+            | Law::Permits(..)
+            | Law::Own(..) => None,
         }
     }
 

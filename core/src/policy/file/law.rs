@@ -249,7 +249,8 @@ pub(super) fn on_wait(section: &Section<'_>, law: Option<Law>, algorithm: Algori
         | Algorithm::SlidingLog(_)
         | Algorithm::SlidingWindow(_)
         | Algorithm::Permits(_)
-        | Algorithm::Adaptive(..) => Nanos::FOREVER,
+        | Algorithm::Adaptive(..)
+        | Algorithm::Own(_) => Nanos::FOREVER,
     });
     match (delays, most, drained) {
         (Some(delays), _, _) if delays.value && !shapes => {
