@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use tollgate_core::dice::Rng;
+use tollgate_core::math;
 use tollgate_core::policy::{self, EnvoyAdmission};
 use tollgate_core::throttle::{History, Throttle};
 use tollgate_core::time::{Instant, Nanos};
@@ -132,7 +133,7 @@ impl Rule for Oracle {
                 if is_quiet && !self.has(Flaw::IgnoresFewest) {
                     return 0.0;
                 }
-                let chance = share.powf(1.0 / numbers.aggression);
+                let chance = math::pow(share, 1.0 / numbers.aggression);
                 if self.has(Flaw::IgnoresHighest) {
                     chance
                 } else {

@@ -24,6 +24,12 @@ impl<M: Memory> Throttled<M> {
         }
     }
 
+    #[inline(never)]
+    fn turns_away(&self, now: Instant, mut rng: Rng) -> bool {
+        self.history.with(|history| self.law.turns_away(history, now, &mut rng))
+    }
+
+    #[inline(never)]
     pub(super) fn record(&self, now: Instant, accepted: bool) {
         self.history.with(|history| self.law.record(history, now, accepted));
     }
@@ -35,16 +41,12 @@ impl<M: Memory> Fleet<M> {
     pub(crate) fn turns_away(&self, pool: PoolId, now: Instant, roll: impl FnOnce() -> Rng) -> bool {
         match &self.pools[pool.index()].throttle {
             None => false,
-            Some(throttle) => {
-                let mut rng = roll();
-                throttle
-                    .history
-                    .with(|history| throttle.law.turns_away(history, now, &mut rng))
-            }
+            Some(throttle) => throttle.turns_away(now, roll()),
         }
     }
 
     /// An attempt at `endpoint` has failed without a token.
+    #[inline]
     pub(crate) fn unanswered(&self, endpoint: EndpointId, fault: Fault, status: Option<Status>, now: Instant) {
         let pool = self.endpoints[endpoint.index()].pool;
         if let Some(throttle) = &self.pools[pool.index()].throttle
