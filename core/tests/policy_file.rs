@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use tollgate_core::fault::Fault;
 use tollgate_core::id::RouteId;
 use tollgate_core::policy::{
-    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, EnvoyAdmission, HedgeAfter, LoadKind, OnOutage, OnWait,
-    Order, Outlier, Partition, Policy, Priority, Shedding, Store, Throttle, Until, Weight, Window, Word, file,
+    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, Budget, EnvoyAdmission, HedgeAfter, LoadKind, OnOutage,
+    OnWait, Order, Outlier, Partition, Policy, Priority, RetryConcurrency, Shedding, Store, Throttle, Until, Weight,
+    Window, Word, file,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::{Rates, Unit};
@@ -117,6 +118,8 @@ fn the_reference_reads_as_it_says() {
     assert_eq!(route.headers.response.remove, ["server"]);
     let acme = policy.keys[0];
     assert_eq!(policy.identify(Some(&acme.0)), Ok(acme.1));
+    let by_load = Budget::Concurrency(RetryConcurrency { ratio: 0.2, floor: 3 });
+    assert_eq!(policy.routes[1].retry.budget, Some(by_load));
     let rest = &policy.routes[2];
     assert!(rest.request.is_none());
     assert!(rest.timeouts.ttft.is_forever() && rest.retry.budget.is_none());

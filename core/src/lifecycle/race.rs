@@ -88,12 +88,10 @@ impl Lifecycle {
         } else {
             Usage::default()
         };
-        let ended = attempt.ended(self.request.estimate, false);
-        let gate = turn.gate;
         if attempt.stage != Stage::Streaming {
-            gate.fleet.unanswered(attempt.endpoint, fault, status, turn.now);
+            turn.gate.fleet.unanswered(attempt.endpoint, fault, status, turn.now);
         }
-        gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
+        self.ended(turn, &attempt, false);
         self.release(turn, attempt.permit(), verdict, used);
         self.last_fault = Some(fault);
         if !self.attempts.is_idle() {

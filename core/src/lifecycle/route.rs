@@ -99,7 +99,10 @@ impl Lifecycle {
                     turn.gate.budgets.deposit(route, turn.now);
                 }
             }
-            Kind::Retry => self.outcome.retries += 1,
+            Kind::Retry => {
+                self.outcome.retries += 1;
+                self.holds.retry = Some(id);
+            }
             Kind::Hedge => self.outcome.hedges += 1,
             Kind::Fallback => self.outcome.fallbacks += 1,
         }

@@ -36,7 +36,9 @@ pub use outlier::{FailurePercentage, Outlier, Percent, Row, SuccessRate, Volume}
 pub use pool::{Endpoint, Pool, Price, RegionId};
 pub use queue::{Order, QueueShape, Shedding, Weight};
 pub use quota::{AdaptiveKind, Algorithm, Bounds, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
-pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
+pub use route::{
+    Backoff, Budget, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, RetryConcurrency, Route, Slo, Timeouts,
+};
 pub use split::Split;
 pub use throttle::{EnvoyAdmission, Throttle};
 
