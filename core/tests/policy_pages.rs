@@ -16,6 +16,7 @@ const WORDS: &[&str] = &[
     "[[pool]]\n[pool.balance]\nkind = \"p2c\"\nload",
     "[[pool]]\n[pool.balance]\nkind = \"least-in-flight\"\nload",
     "[[pool]]\n[pool.health]\nkind",
+    "[[pool]]\n[pool.throttle]\nkind",
     "[[pool]]\n[pool.queue]\norder",
     "[[route]]\n[route.retry.backoff]\njitter",
     "[[route]]\n[route.retry.budget]\nkind",

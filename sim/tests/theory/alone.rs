@@ -28,6 +28,7 @@ pub(crate) fn way(case: &Case) -> Option<(&'static str, Measure)> {
         "golden-envoy-sr" => Some(("law", laws::success_rate)),
         "eject-times-0" => Some(("law", laws::ejection_times)),
         "slowstart" => Some(("law", laws::slow_start)),
+        "sre-throttle-0" => Some(("law", laws::throttle)),
         "consec-0" => Some(("law", laws::streaks)),
         "xvtc-bound" => Some(("gateway", service_apart)),
         id if id.starts_with("slidecounter-0-err") => Some(("law", laws::estimate_error)),

@@ -9,6 +9,7 @@ use tollgate_core::limit::{Aimd, ConcurrencyLaw, Gradient2, Limiter as _, Sample
 use tollgate_core::load::{Estimate, PeakEwma, Ramp};
 use tollgate_core::policy::{self, Bounds, BreakerKind, Quota, SlowStart};
 use tollgate_core::queue::{CoDel, CoDelState, Pass};
+use tollgate_core::throttle::{History, Throttle};
 use tollgate_core::time::{Instant, Nanos};
 
 use crate::case::{Case, Reading};
@@ -83,6 +84,18 @@ pub(crate) fn streaks(case: &Case) -> Reading {
         episodes += 1;
     }
     Reading::Number(as_f64(attempts) / as_f64(episodes))
+}
+
+/// The chance to be turned away once so many of so many requests were accepted.
+pub(crate) fn throttle(case: &Case) -> Reading {
+    let k = case.number("K");
+    assert!((k - 2.0).abs() < f64::EPSILON, "the book's own, and not {k}");
+    let law = Throttle::new(&policy::Throttle::SRE);
+    let (mut history, now) = (History::default(), Instant::from_secs(1));
+    for nth in 0..case.count("requests") {
+        law.record(&mut history, now, nth < case.count("accepts"));
+    }
+    Reading::Number(law.chance(&history, now))
 }
 
 fn bounds(case: &Case, min: u32) -> Bounds {
