@@ -16,8 +16,10 @@ const WORDS: &[&str] = &[
     "[[pool]]\n[pool.balance]\nkind = \"p2c\"\nload",
     "[[pool]]\n[pool.balance]\nkind = \"least-in-flight\"\nload",
     "[[pool]]\n[pool.health]\nkind",
+    "[[pool]]\n[pool.throttle]\nkind",
     "[[pool]]\n[pool.queue]\norder",
     "[[route]]\n[route.retry.backoff]\njitter",
+    "[[route]]\n[route.retry.budget]\nkind",
 ];
 
 /// Keys that stand for an algorithm by themselves.
@@ -32,7 +34,6 @@ const KEYS: &[&str] = &[
     "probe",
     "quota_scope",
     "refund",
-    "retry",
     "slow_start",
     "split",
     "staleness",
@@ -155,15 +156,18 @@ fn tests_of(source: &str, names: &mut BTreeSet<String>) {
     for line in source.lines().map(str::trim) {
         if line == "#[test]" {
             is_marked = true;
-        } else if let Some(signature) = line.strip_prefix("fn ") {
-            let name = signature.split('(').next().unwrap_or_default();
-            if is_marked {
-                names.insert(name.to_owned());
-            }
-            is_marked = false;
-        } else if makes_tests && is_name(line) {
+        }
+        if makes_tests && is_name(line) {
             names.insert(line.to_owned());
         }
+        let Some(signature) = line.strip_prefix("fn ") else {
+            continue;
+        };
+        if is_marked {
+            let name = signature.split('(').next().unwrap_or_default();
+            names.insert(name.to_owned());
+        }
+        is_marked = false;
     }
 }
 

@@ -31,6 +31,8 @@ pools = ["only"]
 retry = { max_attempts = 2, backoff = { base = "0s" } }
 "#;
 
+const OK: StatusCode = StatusCode::OK;
+
 /// A provider in this process that takes down which key was shown, and refuses some.
 #[derive(Clone, Default)]
 struct Provider(Arc<Mutex<Book>>);
@@ -123,7 +125,6 @@ fn a_key_that_is_refused_leaves_all_to_the_other() {
         let later = async |length: u64| sleep_until(&*time, time.now() + Nanos::from_secs(length)).await;
         later(1).await;
 
-        const OK: StatusCode = StatusCode::OK;
         assert_eq!(ask(&gateway).await, [OK; 4]);
         assert_eq!(provider.shown(), ["ONE", "TWO", "ONE", "TWO"]);
 

@@ -92,6 +92,9 @@ impl Lifecycle {
         } else {
             Usage::default()
         };
+        if attempt.stage != Stage::Streaming {
+            turn.gate.fleet.unanswered(attempt.endpoint, fault, status, turn.now);
+        }
         self.ended(turn, &attempt, false);
         self.release(turn, attempt.permit(), verdict, used);
         self.last_fault = Some(fault);

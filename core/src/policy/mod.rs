@@ -19,6 +19,7 @@ mod queue;
 mod quota;
 mod route;
 mod split;
+mod throttle;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -39,6 +40,7 @@ pub use route::{
     Backoff, Budget, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, RetryConcurrency, Route, Slo, Timeouts,
 };
 pub use split::Split;
+pub use throttle::{EnvoyAdmission, Throttle};
 
 use crate::id::{EndpointId, PoolId, RouteId, TenantId};
 use crate::usage::Rates;

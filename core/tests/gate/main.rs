@@ -1,7 +1,11 @@
 //! Gate and lifecycle by hand: one short story per law that random worlds would meet too rarely, and per bug.
 
 mod balance;
+<<<<<<< HEAD
 mod keys;
+=======
+mod throttle;
+>>>>>>> main
 mod world;
 
 use std::num::{NonZeroU32, NonZeroU64};

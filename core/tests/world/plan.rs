@@ -6,10 +6,10 @@ use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
     AdaptiveKind, Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Budget, Capability,
-    Endpoint, FailurePercentage, HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait,
-    Order, Outlier, Percent, Policy, Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget,
-    RetryConcurrency, Route, Row, Shedding, Slo, SlowStart, Split, Store, SuccessRate, Tenant, Ties, Timeouts, Until,
-    Volume, Weight, Window,
+    Endpoint, EnvoyAdmission, FailurePercentage, HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match,
+    OnOutage, OnWait, Order, Outlier, Percent, Policy, Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry,
+    RetryBudget, RetryConcurrency, Route, Row, Shedding, Slo, SlowStart, Split, Store, SuccessRate, Tenant, Throttle,
+    Ties, Timeouts, Until, Volume, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -127,8 +127,30 @@ fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -
         breaker: breaker(dice, tilt),
         panic_below: dice.pick(&[0.0, 0.5, 0.5, 1.0]),
         probe,
+        throttle: throttle(dice),
         queue: queue(dice),
     }
+}
+
+fn throttle(dice: &mut impl Entropy) -> Option<Throttle> {
+    if !dice.chance(25) {
+        return None;
+    }
+    let window = dice.pick(&[MILLI * 50, SECOND, AGE]);
+    Some(if dice.chance(50) {
+        Throttle::Sre {
+            k_thousandths: nonzero(dice.pick(&[1_000, 1_100, 2_000])),
+            window,
+        }
+    } else {
+        Throttle::EnvoyAdmission(EnvoyAdmission {
+            success_rate_millionths: nonzero(dice.pick(&[1, 950_000, 1_000_000])),
+            aggression: dice.pick(&[1.0, 2.5]),
+            max: dice.pick(&[0.0, 0.8, 1.0]),
+            rps_threshold: dice.pick(&[0, 0, 10]),
+            window,
+        })
+    })
 }
 
 fn queue(dice: &mut impl Entropy) -> QueueShape {
