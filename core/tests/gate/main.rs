@@ -1,11 +1,8 @@
 //! Gate and lifecycle by hand: one short story per law that random worlds would meet too rarely, and per bug.
 
 mod balance;
-<<<<<<< HEAD
 mod keys;
-=======
 mod throttle;
->>>>>>> main
 mod world;
 
 use std::num::{NonZeroU32, NonZeroU64};
