@@ -172,7 +172,8 @@ impl<M: Memory> Entry<M> {
 
     pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Used) {
         self.release(taken);
-        if self.unit == Unit::Requests {
+        let comes_back = matches!(self.law, Law::Permits(..) | Law::Adaptive(_));
+        if self.unit == Unit::Requests && !comes_back {
             // One was taken, and one it was.
             return;
         }
