@@ -104,7 +104,7 @@ fn one_length<L: Learns>(before: &[u32], length: u32) -> TestCaseResult {
 }
 
 fn covers<L: Learns>(sigma: f64, seed: u64) -> TestCaseResult {
-    const ANSWERS: u32 = 20_000;
+    const ANSWERS: u32 = 100_000;
     let mut rng = Dice::new(seed).request(0).roll(Purpose::Limit, 0);
     let mut learned: L = L::default();
     let mut covered = 0;
@@ -204,7 +204,7 @@ proptest! {
     #![proptest_config(config(16))]
 
     #[test]
-    fn most_answers_are_covered(sigma in 0.1..1.2_f64, seed in any::<u64>()) {
+    fn most_answers_are_covered(sigma in 0.1..0.9_f64, seed in any::<u64>()) {
         covers::<Outputs>(sigma, seed)?;
     }
 }
@@ -230,5 +230,5 @@ fn each_law_finds_its_flaw() {
     assert!(!is_found(is_published::<Rfc<SOUND>>));
     assert!(is_found(is_published::<Rfc<SWAPS_GAINS>>));
     assert!(is_found(is_published::<Rfc<TRIPLES_THE_FIRST>>));
-    assert!(covers::<Rfc<SOUND>>(1.0, 1).is_ok() && covers::<Rfc<FORGETS_DEVIATIONS>>(1.0, 1).is_err());
+    assert!(covers::<Rfc<SOUND>>(0.9, 1).is_ok() && covers::<Rfc<FORGETS_DEVIATIONS>>(0.9, 1).is_err());
 }

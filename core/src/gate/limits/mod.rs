@@ -6,6 +6,9 @@
 //! | A refusal names the limit that binds: it refuses, and none for longer. | `the_binding_level_is_named` |
 //! | What was charged is reserved, was used, or was given back, on every exit. | `reserved_used_and_refunded_are_what_was_charged` |
 //! | Either memory decides alike. | `levels_are_decided_alike_by_either_memory` |
+//! | Only whole answers to requests that name no maximum teach what to assume. | `aborted_answers_teach_nothing` |
+//! | Whatever was learned, what is certain is charged, and a guess is no reason to refuse for ever. | `what_is_certain_is_charged` |
+//! | What was learned stays; keys beyond the bound learn together. | `forgetting_forgets_nothing_that_was_learned`, `keys_beyond_the_bound_learn_together` |
 
 mod adaptive;
 mod entry;
