@@ -50,9 +50,7 @@ impl Lifecycle {
         self.outcome.usage = usage;
         self.pay(turn, attempt.endpoint, usage);
         let latency = self.outcome.first_token.since(attempt.launched);
-        let gate = turn.gate;
-        let ended = attempt.ended(self.request.estimate, true);
-        gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
+        self.ended(turn, &attempt, true);
         self.release(turn, attempt.permit(), AttemptVerdict::Success { latency }, usage);
         if self.gone {
             self.drained(turn);
@@ -111,9 +109,7 @@ impl Lifecycle {
                     output: 0,
                 }
             };
-            let gate = turn.gate;
-            let ended = attempt.ended(self.request.estimate, false);
-            gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
+            self.ended(turn, &attempt, false);
             self.release(turn, attempt.permit(), AttemptVerdict::Ignore, used);
         }
     }
