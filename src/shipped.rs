@@ -17,7 +17,9 @@ macro_rules! shipped {
 }
 
 /// Every shipped scenario.
-pub(crate) const SCENARIOS: &[Shipped] = shipped!("scenarios": "azure-conv", "noisy-neighbour", "outage");
+pub(crate) const SCENARIOS: &[Shipped] = shipped!(
+    "scenarios": "azure-conv", "burst", "noisy-neighbour", "outage", "retry-storm", "tour"
+);
 
 /// Every shipped policy.
 pub(crate) const POLICIES: &[Shipped] = shipped!(
@@ -25,6 +27,13 @@ pub(crate) const POLICIES: &[Shipped] = shipped!(
     "demo",
     "failover",
     "least-in-flight",
+    "limit-fixed-window",
+    "limit-gcra",
+    "limit-leaky-bucket",
+    "limit-none",
+    "limit-segmented-window",
+    "limit-sliding-log",
+    "limit-sliding-window",
     "p2c-breaker",
     "peak-ewma",
     "queue-deficit",
@@ -33,6 +42,10 @@ pub(crate) const POLICIES: &[Shipped] = shipped!(
     "queue-vtc",
     "round-robin",
     "round-robin-retries",
+    "storm-budget",
+    "storm-no-retries",
+    "storm-retries",
+    "tour",
 );
 
 /// The shipped scenario of this name.

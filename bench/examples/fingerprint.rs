@@ -10,8 +10,8 @@ use tollgate_bench::model;
 use tollgate_core::id::{EndpointId, KeyHash};
 use tollgate_core::lifecycle::Outcome;
 use tollgate_core::policy::{
-    Balance, BalanceKind, BreakerKind, Hedge, HedgeAfter, LoadKind, OnOutage, Policy, QueueShape, RetryBudget, Slo,
-    Store, Ties, Window,
+    Balance, BalanceKind, BreakerKind, Budget, Hedge, HedgeAfter, LoadKind, OnOutage, Policy, QueueShape, RetryBudget,
+    Slo, Store, Ties, Window,
 };
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::Distribution;
@@ -179,11 +179,11 @@ fn hedged() -> Policy {
         max: 1,
         budget: 0.1,
     });
-    route.retry.budget = Some(RetryBudget {
+    route.retry.budget = Some(Budget::Ratio(RetryBudget {
         ratio: 0.2,
         floor_per_sec: 1.0,
         ttl: Nanos::from_secs(10),
-    });
+    }));
     route.timeouts.ttft = Nanos::from_secs(3);
     route.timeouts.total = Nanos::from_secs(20);
     route.slo = Slo {

@@ -129,6 +129,7 @@ pub fn policy() -> Policy {
             breaker: BreakerKind::Off,
             panic_below: 0.5,
             probe: None,
+            throttle: None,
             queue: QueueShape::fifo(0, Nanos::ZERO),
         }],
         endpoints: (0..BACKENDS).map(endpoint).collect(),

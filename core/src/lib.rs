@@ -7,7 +7,7 @@
 //! | Read | for |
 //! |---|---|
 //! | [`time`], [`dice`], [`id`], [`usage`] | the words everything else is written in |
-//! | [`limit`], [`balance`], [`load`], [`health`], [`retry`], [`hedge`], [`queue`] | the laws: algorithms on plain state |
+//! | [`limit`], [`balance`], [`load`], [`health`], [`retry`], [`hedge`], [`throttle`], [`queue`] | the laws: algorithms on plain state |
 //! | [`memory`] | how an update of plain state becomes one step, for one thread and for many |
 //! | [`policy`] | what a policy file says, once it has been checked |
 //! | `file` | reading TOML so that every error comes at once, with its place and a way out |
@@ -43,6 +43,7 @@ pub mod memory;
 pub mod policy;
 pub mod queue;
 pub mod retry;
+pub mod throttle;
 pub mod time;
 pub mod usage;
 mod wheel;

@@ -259,6 +259,7 @@ fn policy(seed: u64, n_endpoints: u16, breaker: BreakerKind) -> Policy {
         breaker,
         panic_below: 0.0,
         probe: None,
+        throttle: None,
         queue: queue(seed),
     };
     let limit = Limit {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tollgate_core::dice::Rng;
 use tollgate_core::policy::{self, Jitter};
-use tollgate_core::retry::{Backoff, Balance, RetryBudget};
+use tollgate_core::retry::{Active, Backoff, Balance, ConcurrencyBudget, RetryBudget};
 use tollgate_core::time::{Instant, Nanos};
 
 const TTL: Nanos = Nanos::from_secs(10);
@@ -229,6 +229,103 @@ proptest! {
             let delay = backoff.delay(retry, Some(after), &mut Rng::new(seed));
             prop_assert_eq!(delay, own.max(after));
         }
+    }
+}
+
+/// A budget by concurrency whose ratio is so many hundredths.
+fn concurrency(percent: u32, floor: u32) -> ConcurrencyBudget {
+    ConcurrencyBudget::new(&policy::RetryConcurrency {
+        ratio: f64::from(percent) / 100.0,
+        floor,
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Begin,
+    End,
+    Withdraw,
+    GiveBack,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        5 => Just(Event::Begin),
+        3 => Just(Event::End),
+        6 => Just(Event::Withdraw),
+        2 => Just(Event::GiveBack),
+    ];
+    prop::collection::vec(event, 0..400)
+}
+
+/// What is active after `event`, and whether it was a retry that may be made.
+fn after(budget: &ConcurrencyBudget, active: &mut Active, event: Event) -> bool {
+    match event {
+        Event::Begin => active.begin(),
+        Event::End if 0 < active.requests => active.end(),
+        Event::GiveBack if 0 < active.retries => active.give_back(),
+        Event::Withdraw => return budget.withdraw(active),
+        Event::End | Event::GiveBack => {}
+    }
+    false
+}
+
+proptest! {
+    /// Against the same books in whole numbers: `100 · retries <= percent · active`, or the floor.
+    #[test]
+    fn never_more_retries_in_flight_than_allowed(events in events(), percent in 1u32..=100, floor in 0u32..5) {
+        let budget = concurrency(percent, floor);
+        let mut active = Active::default();
+        let (mut requests, mut retries) = (0u32, 0u32);
+        for event in events {
+            let may = retries < floor || 100 * (retries + 1) <= percent * requests;
+            let made = after(&budget, &mut active, event);
+            match event {
+                Event::Begin => requests += 1,
+                Event::End => requests = requests.saturating_sub(1),
+                Event::GiveBack => retries = retries.saturating_sub(1),
+                Event::Withdraw => {
+                    prop_assert_eq!(made, may, "{} out beside {}", retries, requests);
+                    retries += u32::from(made);
+                }
+            }
+            prop_assert_eq!(active, Active { requests, retries });
+        }
+    }
+
+    #[test]
+    fn the_floor_is_always_allowed(events in events(), percent in 1u32..=100, floor in 1u32..8) {
+        let budget = concurrency(percent, floor);
+        let mut active = Active::default();
+        for event in events {
+            let out = active.retries;
+            let made = after(&budget, &mut active, event);
+            if matches!(event, Event::Withdraw) && out < floor {
+                prop_assert!(made, "{out} of a floor of {floor}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_retry_that_ended_makes_room_for_one(percent in 1u32..=100, floor in 0u32..5, requests in 0u32..100_000) {
+        let budget = concurrency(percent, floor);
+        let mut active = Active { requests, retries: 0 };
+        while budget.withdraw(&mut active) {}
+        let full = active;
+        prop_assert_eq!(budget.balance(full).to_bits(), 0f64.to_bits());
+        if 0 < full.retries {
+            active.give_back();
+            prop_assert!(budget.withdraw(&mut active));
+        }
+        prop_assert!(!budget.withdraw(&mut active));
+        prop_assert_eq!(active, full);
+    }
+
+    #[test]
+    fn shares_are_exact_and_rounded_down(percent in 1u32..=100, requests: u32) {
+        let allowed = concurrency(percent, 0).allowed(Active { requests, retries: 0 });
+        let expected = u64::from(requests) * u64::from(percent) / 100;
+        prop_assert_eq!(u64::from(allowed), expected);
     }
 }
 

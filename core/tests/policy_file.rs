@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use tollgate_core::fault::Fault;
 use tollgate_core::id::RouteId;
 use tollgate_core::policy::{
-    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, HedgeAfter, LoadKind, OnOutage, OnWait, Order, Outlier,
-    Partition, Policy, Priority, Shedding, Store, Until, Weight, Window, Word, file,
+    AdaptiveKind, Algorithm, BalanceKind, Bounds, BreakerKind, Budget, EnvoyAdmission, HedgeAfter, LoadKind, OnOutage,
+    OnWait, Order, Outlier, Partition, Policy, Priority, RetryConcurrency, Shedding, Store, Throttle, Until, Weight,
+    Window, Word, file,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::{Rates, Unit};
@@ -117,6 +118,8 @@ fn the_reference_reads_as_it_says() {
     assert_eq!(route.headers.response.remove, ["server"]);
     let acme = policy.keys[0];
     assert_eq!(policy.identify(Some(&acme.0)), Ok(acme.1));
+    let by_load = Budget::Concurrency(RetryConcurrency { ratio: 0.2, floor: 3 });
+    assert_eq!(policy.routes[1].retry.budget, Some(by_load));
     let rest = &policy.routes[2];
     assert!(rest.request.is_none());
     assert!(rest.timeouts.ttft.is_forever() && rest.retry.budget.is_none());
@@ -175,6 +178,9 @@ fn queues_read_as_they_say(policy: &Policy) {
     assert_eq!(policy.pools[2].queue.order, Order::AdaptiveLifo { after: interval });
     let shedding = Shedding::ControlledDelay { target, interval };
     assert_eq!(policy.pools[2].queue.shedding, shedding);
+    assert_eq!(policy.pools[2].throttle, Some(Throttle::SRE));
+    let admission = Throttle::EnvoyAdmission(EnvoyAdmission::default());
+    assert_eq!(policy.pools[4].throttle, Some(admission));
 }
 
 #[test]
@@ -187,6 +193,7 @@ fn what_is_left_out_has_the_default_of_the_reference() {
         (shown.balance, shown.breaker, shown.queue)
     );
     assert_eq!(pool.panic_below.to_bits(), shown.panic_below.to_bits());
+    assert_eq!(pool.throttle, None, "nobody is turned away");
     let (route, shown) = (&minimal.routes[0], &reference.routes[0]);
     assert_eq!((route.timeouts, route.retry), (shown.timeouts, shown.retry));
     assert!(!route.retry.on.has(Fault::Stream));

@@ -9,5 +9,6 @@ mod interrupt;
 mod lineups;
 mod mock;
 mod place;
+mod scenarios;
 mod serve;
 mod simulate;

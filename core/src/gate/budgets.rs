@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use super::snapshot::BudgetSnapshot;
 use crate::hedge::{self, Delay, QuantileState};
 use crate::id::RouteId;
-use crate::memory::{Guarded, Memory};
-use crate::policy::{Policy, Route};
-use crate::retry::{Balance, RetryBudget};
+use crate::memory::{Guarded, Memory, Packed, Slot};
+use crate::policy::{Budget, Policy, Route};
+use crate::retry::{Active, Balance, ConcurrencyBudget, RetryBudget};
 use crate::time::{Instant, Nanos};
 
 /// What the routes of a policy may spend on further attempts.
@@ -17,6 +17,8 @@ pub(crate) struct Budgets<M: Memory> {
 
 struct RouteBudgets<M: Memory> {
     retry: Option<Account<M>>,
+    /// In the place of an account of retries: what is counted only where a policy wants it.
+    concurrency: Option<(ConcurrencyBudget, M::Word<Active>)>,
     hedge: Option<Account<M>>,
     /// Of streamed and of whole answers, apart: a whole answer's first byte is its last.
     delay: Option<(Delay, [M::Block<QuantileState>; 2])>,
@@ -53,16 +55,47 @@ impl<M: Memory> Budgets<M> {
         }
     }
 
+    /// A request has passed its limits. Whether that is counted, and [`Budgets::end`] is to follow.
+    #[inline]
+    pub(crate) fn begin(&self, route: RouteId) -> bool {
+        let counted = &self.routes[route.index()].concurrency;
+        counted.as_ref().is_some_and(|(_, active)| {
+            active.update(Active::begin);
+            true
+        })
+    }
+
+    /// A request that was counted is settled.
+    pub(crate) fn end(&self, route: RouteId) {
+        if let Some((_, active)) = &self.routes[route.index()].concurrency {
+            active.update(Active::end);
+        }
+    }
+
     /// Pays for one attempt; free where there is no budget.
     pub(crate) fn withdraw(&self, route: RouteId, what: Withdrawal, now: Instant) -> bool {
+        if let (Withdrawal::Retry, Some((law, active))) = (what, &self.routes[route.index()].concurrency) {
+            return active.update(|active| law.withdraw(active));
+        }
         let account = self.account(route, what);
         account.is_none_or(|account| account.balance.with(|balance| account.law.withdraw(balance, now)))
     }
 
     /// Gives back what was paid for an attempt that was not launched.
     pub(crate) fn refund(&self, route: RouteId, what: Withdrawal, now: Instant) {
+        match what {
+            Withdrawal::Retry => self.retried(route),
+            Withdrawal::Hedge => {}
+        }
         if let Some(account) = self.account(route, what) {
             account.balance.with(|balance| account.law.refund(balance, now));
+        }
+    }
+
+    /// A retry that was launched has ended: it counts no more against what may be out at once.
+    pub(crate) fn retried(&self, route: RouteId) {
+        if let Some((_, active)) = &self.routes[route.index()].concurrency {
+            active.update(Active::give_back);
         }
     }
 
@@ -83,7 +116,10 @@ impl<M: Memory> Budgets<M> {
     pub(super) fn snapshot(&self, route: RouteId, now: Instant) -> BudgetSnapshot {
         let budgets = &self.routes[route.index()];
         BudgetSnapshot {
-            retries: budgets.retry.as_ref().map(|account| account.left(now)),
+            retries: match &budgets.concurrency {
+                Some((law, active)) => Some(active.read(|active| law.balance(*active))),
+                None => budgets.retry.as_ref().map(|account| account.left(now)),
+            },
             hedges: budgets.hedge.as_ref().map(|account| account.left(now)),
         }
     }
@@ -103,14 +139,35 @@ impl<M: Memory> RouteBudgets<M> {
             let fresh = || M::Block::new(law.fresh());
             (law, [fresh(), fresh()])
         };
+        let (retry, concurrency) = match &route.retry.budget {
+            Some(Budget::Ratio(budget)) => (Some(Account::new(RetryBudget::new(budget))), None),
+            Some(Budget::Concurrency(budget)) => {
+                let law = ConcurrencyBudget::new(budget);
+                (None, Some((law, M::Word::new(Active::default()))))
+            }
+            None => (None, None),
+        };
         RouteBudgets {
-            retry: route
-                .retry
-                .budget
-                .as_ref()
-                .map(|budget| Account::new(RetryBudget::new(budget))),
+            retry,
+            concurrency,
             hedge: route.hedge.as_ref().map(|hedge| Account::new(hedge::budget(hedge))),
             delay: route.hedge.map(|hedge| delay(Delay::new(hedge.after))),
+        }
+    }
+}
+
+impl Packed for Active {
+    #[inline]
+    fn pack(self) -> u64 {
+        u64::from(self.requests) << 32 | u64::from(self.retries)
+    }
+
+    #[inline]
+    fn unpack(word: u64) -> Active {
+        let half = |half: u64| u32::try_from(half).expect("packed from 32 bits");
+        Active {
+            requests: half(word >> 32),
+            retries: half(word & u64::from(u32::MAX)),
         }
     }
 }

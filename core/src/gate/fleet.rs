@@ -1,11 +1,13 @@
 //! Endpoints as they are now: who is picked, who is ejected, whose permits are out.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::endpoint::{EndpointState, is_out};
 use super::loads::{Board, Sight};
 use super::outlier::Watch;
 use super::snapshot::EndpointSnapshot;
+use super::throttles::Throttled;
 use super::tiers::tiers;
 use super::view::View;
 use crate::balance::{AnyBalancer, Balancer, PoolView, Rounds};
@@ -43,6 +45,8 @@ pub(super) struct PoolState<M: Memory> {
     pub(super) probing: Option<Probing>,
     /// Where outliers are ejected.
     pub(super) watch: Option<Watch<M>>,
+    /// Who is turned away, where anybody may be.
+    pub(super) throttle: Option<Box<Throttled<M>>>,
     /// Moves on by one per round-robin pick.
     pub(super) turn: M::Word<u64>,
     /// Where smooth weighted round robin stands.
@@ -219,6 +223,23 @@ impl<M: Memory> Fleet<M> {
                 (Some(Report::of(fault)), Answer::of(fault, status))
             }
         };
+        let pool = &self.pools[self.endpoints[permit.endpoint.index()].pool.index()];
+        if !pool.breaker.is_off() || pool.watch.is_some() {
+            self.learn(policy, permit, report, answer, now, effects);
+        }
+        self.free(policy, permit.endpoint, now, effects);
+    }
+
+    /// Whoever watches the endpoint hears how an attempt has ended.
+    fn learn(
+        &self,
+        policy: &Policy,
+        permit: Permit,
+        report: Option<Report>,
+        answer: Option<Answer>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
         let watch = &self.pools[policy.endpoint(permit.endpoint).pool.index()].watch;
         self.update_vitals(policy, permit.endpoint, now, effects, |breaker, vitals| {
             match report {
@@ -231,7 +252,6 @@ impl<M: Memory> Fleet<M> {
                 watch.learn(vitals, permit.endpoint, answer, now);
             }
         });
-        self.free(policy, permit.endpoint, now, effects);
     }
 
     pub(super) fn snapshot(&self, policy: &Policy, endpoint: EndpointId) -> EndpointSnapshot {
@@ -310,6 +330,7 @@ impl<M: Memory> PoolState<M> {
                 | BreakerKind::MaxFails { .. } => None,
             },
             probing: pool.probe.as_ref().map(|probe| Probing::new(probe.rise, probe.fall)),
+            throttle: pool.throttle.as_ref().map(|numbers| Box::new(Throttled::new(numbers))),
             turn: M::Word::new(0),
             rounds: M::Block::new(Rounds::default()),
             board: M::Block::new(Board::default()),

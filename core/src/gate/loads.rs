@@ -82,6 +82,9 @@ impl<M: Memory> Fleet<M> {
     pub(crate) fn answered(&self, policy: &Policy, endpoint: EndpointId, launched: Instant, now: Instant) {
         let state = &self.endpoints[endpoint.index()];
         let latency = now.since(launched);
+        if let Some(throttle) = &self.pools[state.pool.index()].throttle {
+            throttle.record(now, true);
+        }
         self.publish(policy, state.pool, now);
         match policy.pool(state.pool).balance.load {
             LoadKind::PeakEwma { decay } => {

@@ -25,6 +25,7 @@ mod limits;
 mod loads;
 mod outlier;
 mod snapshot;
+mod throttles;
 mod tiers;
 mod view;
 mod waiting;

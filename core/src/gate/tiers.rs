@@ -39,12 +39,15 @@ pub(super) fn in_order<'a>(
 
 impl<M: Memory> Fleet<M> {
     /// Whether so few endpoints are healthy that health is ignored.
+    #[inline]
     pub(super) fn panics(&self, pool: PoolId, policy: &Policy) -> bool {
+        let unhealthy = self.pools[pool.index()].unhealthy.read(|count| *count);
+        unhealthy != 0 && self.panics_without(unhealthy, pool, policy)
+    }
+
+    #[cold]
+    fn panics_without(&self, unhealthy: u64, pool: PoolId, policy: &Policy) -> bool {
         let state = &self.pools[pool.index()];
-        let unhealthy = state.unhealthy.read(|count| *count);
-        if unhealthy == 0 {
-            return false;
-        }
         let pool = policy.pool(pool);
         if state.tiers.len() <= 1 {
             return is_below(pool, pool.len(), unhealthy);

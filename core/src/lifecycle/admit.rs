@@ -86,8 +86,14 @@ impl Lifecycle {
             self.phase = Phase::Shaping;
             self.phase_at = self.holds.limits.at;
         } else {
-            self.enter(turn, 0);
+            self.proceed(turn);
         }
+    }
+
+    /// It may look for an endpoint, and is active from now on.
+    pub(super) fn proceed<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+        self.begin(turn);
+        self.enter(turn, 0);
     }
 
     pub(super) fn ticket(&self) -> Ticket {

@@ -169,8 +169,8 @@ impl Attempts {
     pub(super) fn insert(&mut self, attempt: Attempt) {
         let free = self.live.iter_mut().find(|slot| slot.is_none());
         *free.expect("a hedge is launched only where there is room") = Some(attempt);
-        if !self.tried().contains(&attempt.endpoint) {
-            let n_tried = self.tried().len();
+        let n_tried = self.tried().len();
+        if !self.tried[..n_tried].contains(&attempt.endpoint) {
             if n_tried == Attempts::REMEMBERED {
                 self.tried.rotate_left(1);
             }
@@ -188,6 +188,12 @@ impl Attempts {
         let is_it = |attempt: &Attempt| attempt.id == id;
         let slot = self.live.iter_mut().find(|slot| slot.as_ref().is_some_and(is_it))?;
         slot.take()
+    }
+
+    /// Whether any attempt but `kept` runs.
+    #[inline]
+    pub(super) fn runs_but(&self, kept: Option<AttemptId>) -> bool {
+        self.live().any(|attempt| Some(attempt.id) != kept)
     }
 
     /// Stops tracking any attempt but `kept`.

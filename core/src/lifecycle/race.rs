@@ -88,9 +88,10 @@ impl Lifecycle {
         } else {
             Usage::default()
         };
-        let ended = attempt.ended(self.request.estimate, false);
-        let gate = turn.gate;
-        gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
+        if attempt.stage != Stage::Streaming {
+            turn.gate.fleet.unanswered(attempt.endpoint, fault, status, turn.now);
+        }
+        self.ended(turn, &attempt, false);
         self.release(turn, attempt.permit(), verdict, used);
         self.last_fault = Some(fault);
         if !self.attempts.is_idle() {

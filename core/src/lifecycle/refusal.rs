@@ -20,7 +20,7 @@ pub enum Refusal {
     QueueFull,
     /// It waited too long for a permit.
     QueueTimeout,
-    /// The queue gave it up because of overload.
+    /// Overload: the queue gave it up, or the throttle of its pool turned it away.
     Shed,
     /// No endpoint can serve it now.
     NoEndpoint {

@@ -50,9 +50,7 @@ impl Lifecycle {
         self.outcome.usage = usage;
         self.pay(turn, attempt.endpoint, usage);
         let latency = self.outcome.first_token.since(attempt.launched);
-        let gate = turn.gate;
-        let ended = attempt.ended(self.request.estimate, true);
-        gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
+        self.ended(turn, &attempt, true);
         self.release(turn, attempt.permit(), AttemptVerdict::Success { latency }, usage);
         if self.gone {
             self.drained(turn);
@@ -87,7 +85,15 @@ impl Lifecycle {
     }
 
     /// Stops every running attempt but `kept`.
+    #[inline]
     pub(super) fn stop_attempts<M: Memory>(&mut self, turn: &mut Turn<'_, M>, kept: Option<AttemptId>) {
+        if self.attempts.runs_but(kept) {
+            self.stop_running(turn, kept);
+        }
+    }
+
+    #[inline(never)]
+    fn stop_running<M: Memory>(&mut self, turn: &mut Turn<'_, M>, kept: Option<AttemptId>) {
         while let Some(attempt) = self.attempts.pop_but(kept) {
             turn.effects.push(Effect::Cancel {
                 attempt: attempt.id,
@@ -103,9 +109,7 @@ impl Lifecycle {
                     output: 0,
                 }
             };
-            let gate = turn.gate;
-            let ended = attempt.ended(self.request.estimate, false);
-            gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
+            self.ended(turn, &attempt, false);
             self.release(turn, attempt.permit(), AttemptVerdict::Ignore, used);
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! After a failure the order is: an endpoint of the same pool that has not been tried, else the next pool of the
 //! route, else an endpoint that has been tried. A retry is paid from the retry budget; a fallback is not, for
-//! it goes elsewhere. One budget of attempts (`max_attempts`) bounds all of them together.
+//! it goes elsewhere. One budget of attempts (`max_attempts`) bounds all of them together. Every attempt asks the throttle
+//! of its pool, as the first one does; a hedge or a retry that is turned away is not launched, nor paid for.
 
 use super::route::Kind;
 use super::{Lifecycle, Phase, Refusal, Turn};
@@ -43,13 +44,15 @@ impl Lifecycle {
     /// The delay before a retry is over.
     pub(super) fn resume<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
         let pool = self.pool(turn);
-        let picked = match self.acquire(turn, pool, true) {
-            Acquired::Yes(permit) => Acquired::Yes(permit),
-            Acquired::Full | Acquired::None { .. } => self.acquire(turn, pool, false),
-        };
-        if let Acquired::Yes(permit) = picked {
-            self.holds.withdrawal = None;
-            return self.launch(turn, permit, Kind::Retry);
+        if !self.is_turned_away(turn, pool, self.pool_at) {
+            let picked = match self.acquire(turn, pool, true) {
+                Acquired::Yes(permit) => Acquired::Yes(permit),
+                Acquired::Full | Acquired::None { .. } => self.acquire(turn, pool, false),
+            };
+            if let Acquired::Yes(permit) = picked {
+                self.holds.withdrawal = None;
+                return self.launch(turn, permit, Kind::Retry);
+            }
         }
         self.return_withdrawal(turn);
         if !self.fall_back(turn) {
@@ -86,9 +89,12 @@ impl Lifecycle {
             return;
         }
         let pool = self.pool(turn);
-        match self.acquire(turn, pool, true) {
-            Acquired::Yes(permit) => self.launch(turn, permit, Kind::Hedge),
-            Acquired::Full | Acquired::None { .. } => turn.gate.budgets.refund(id, Withdrawal::Hedge, turn.now),
+        let may_try = !self.is_turned_away(turn, pool, self.pool_at);
+        match may_try.then(|| self.acquire(turn, pool, true)) {
+            Some(Acquired::Yes(permit)) => self.launch(turn, permit, Kind::Hedge),
+            Some(Acquired::Full | Acquired::None { .. }) | None => {
+                turn.gate.budgets.refund(id, Withdrawal::Hedge, turn.now);
+            }
         }
     }
 
@@ -120,8 +126,12 @@ impl Lifecycle {
         let route = self.route(turn);
         for at in usize::from(self.pool_at) + 1..route.pools.len() {
             let pool = route.nth_pool(at, self.dice);
+            let at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
+            if self.is_turned_away(turn, pool, at) {
+                continue;
+            }
             if let Acquired::Yes(permit) = self.acquire(turn, pool, false) {
-                self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
+                self.pool_at = at;
                 self.launch(turn, permit, Kind::Fallback);
                 return true;
             }

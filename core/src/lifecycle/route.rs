@@ -28,6 +28,10 @@ impl Lifecycle {
         for at in usize::from(first)..route.pools.len() {
             let pool = route.nth_pool(at, self.dice);
             self.pool_at = u8::try_from(at).expect("a checked policy bounds the pools of a route");
+            if self.is_turned_away(turn, pool, self.pool_at) {
+                self.note(Refusal::Shed);
+                continue;
+            }
             match self.acquire(turn, pool, false) {
                 Acquired::Yes(permit) => return self.launch(turn, permit, Kind::First),
                 Acquired::Full => {
@@ -41,6 +45,14 @@ impl Lifecycle {
         }
         let refusal = self.met.expect("every pool that does not take it says why");
         self.refuse(turn, refusal);
+    }
+
+    /// Whether the throttle of `pool`, the route's at `place`, turns the next attempt away. Asked once an attempt and pool:
+    /// whoever is turned away is counted.
+    pub(super) fn is_turned_away<M: Memory>(&self, turn: &Turn<'_, M>, pool: PoolId, place: u8) -> bool {
+        let key = u32::from(self.outcome.attempts) << 8 | u32::from(place);
+        let roll = || self.dice.roll(Purpose::Throttle, key);
+        turn.gate.fleet.turns_away(pool, turn.now, roll)
     }
 
     /// Wishes for an endpoint of `pool`; with `elsewhere`, for one that has not been tried.
@@ -87,7 +99,10 @@ impl Lifecycle {
                     turn.gate.budgets.deposit(route, turn.now);
                 }
             }
-            Kind::Retry => self.outcome.retries += 1,
+            Kind::Retry => {
+                self.outcome.retries += 1;
+                self.holds.retry = Some(id);
+            }
             Kind::Hedge => self.outcome.hedges += 1,
             Kind::Fallback => self.outcome.fallbacks += 1,
         }

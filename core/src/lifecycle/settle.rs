@@ -1,9 +1,11 @@
 //! The end, whichever it is: everything that was taken is given back or trued up, once.
 
+use super::attempts::Attempt;
 use super::{Effect, End, Lifecycle, Phase, Refusal, Turn};
 use crate::dice::Purpose;
 use crate::fault::Fault;
 use crate::gate::{AttemptVerdict, Fared, Granted, Used, Withdrawal};
+use crate::id::AttemptId;
 use crate::memory::Memory;
 use crate::queue::{Permit, Place, Removal};
 use crate::usage::Usage;
@@ -19,6 +21,10 @@ pub(super) struct Holds {
     pub(super) place: Option<Place>,
     /// The price of a retry that has not been launched.
     pub(super) withdrawal: Option<Withdrawal>,
+    /// The retry that runs: there is one at most, for it begins when nothing else runs.
+    pub(super) retry: Option<AttemptId>,
+    /// Whether it is counted as active, for a budget that goes by that.
+    pub(super) is_counted: bool,
 }
 
 /// What is charged elsewhere.
@@ -82,8 +88,10 @@ impl Lifecycle {
     /// Gives everything back and ends. No attempt runs any more.
     pub(super) fn finish<M: Memory>(&mut self, turn: &mut Turn<'_, M>, end: End) {
         debug_assert!(self.attempts.is_idle(), "attempts are stopped before the end");
+        debug_assert_eq!(self.holds.retry, None, "a retry ends with its attempt");
         self.leave_queue(turn);
         self.return_withdrawal(turn);
+        self.uncount(turn);
         self.sample_end(turn, end);
         self.settle_limits(turn);
         self.outcome.end = end;
@@ -158,6 +166,32 @@ impl Lifecycle {
     pub(super) fn return_withdrawal<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
         if let (Some(what), Some(route)) = (self.holds.withdrawal.take(), self.request.class.route) {
             turn.gate.budgets.refund(route, what, turn.now);
+        }
+    }
+
+    /// Counts it as active, if a budget goes by that.
+    #[inline]
+    pub(super) fn begin<M: Memory>(&mut self, turn: &Turn<'_, M>) {
+        if let Some(route) = self.request.class.route {
+            self.holds.is_counted = turn.gate.budgets.begin(route);
+        }
+    }
+
+    fn uncount<M: Memory>(&mut self, turn: &Turn<'_, M>) {
+        if let (true, Some(route)) = (core::mem::take(&mut self.holds.is_counted), self.request.class.route) {
+            turn.gate.budgets.end(route);
+        }
+    }
+
+    /// An attempt runs no more, and has answered `complete`ly or has not: whoever adds up what runs is told.
+    #[inline]
+    pub(super) fn ended<M: Memory>(&mut self, turn: &Turn<'_, M>, attempt: &Attempt, complete: bool) {
+        let gate = turn.gate;
+        let ended = attempt.ended(self.request.estimate, complete);
+        gate.fleet.ended(gate.policy(), attempt.endpoint, ended, turn.now);
+        let retry = self.holds.retry.take_if(|retry| *retry == attempt.id);
+        if let (Some(_), Some(route)) = (retry, self.request.class.route) {
+            gate.budgets.retried(route);
         }
     }
 

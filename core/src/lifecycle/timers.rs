@@ -100,7 +100,7 @@ impl Lifecycle {
                 // Woken late: what these would launch would have to stop at once.
                 Timer::Shape | Timer::Queue | Timer::Backoff | Timer::Hedge if is_late => self.run_out(turn),
                 Timer::Ask => self.unavailable(turn),
-                Timer::Shape => self.enter(turn, 0),
+                Timer::Shape => self.proceed(turn),
                 Timer::Queue => self.tire(turn),
                 Timer::Backoff => self.resume(turn),
                 Timer::Hedge => self.hedge(turn),

@@ -19,6 +19,7 @@ mod queue;
 mod quota;
 mod route;
 mod split;
+mod throttle;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,8 +36,11 @@ pub use outlier::{FailurePercentage, Outlier, Percent, Row, SuccessRate, Volume}
 pub use pool::{Endpoint, Pool, Price, RegionId};
 pub use queue::{Order, QueueShape, Shedding, Weight};
 pub use quota::{AdaptiveKind, Algorithm, Bounds, Limit, OnOutage, OnWait, Partition, Quota, Refund, Store};
-pub use route::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
+pub use route::{
+    Backoff, Budget, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, RetryConcurrency, Route, Slo, Timeouts,
+};
 pub use split::Split;
+pub use throttle::{EnvoyAdmission, Throttle};
 
 use crate::id::{EndpointId, PoolId, RouteId, TenantId};
 use crate::usage::Rates;

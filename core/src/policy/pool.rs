@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::ops::Range;
 
-use super::{Balance, BreakerKind, Capability, Needs, Probe, QueueShape, SlowStart};
+use super::{Balance, BreakerKind, Capability, Needs, Probe, QueueShape, SlowStart, Throttle};
 use crate::id::{EndpointId, PoolId, ScopeId};
 use crate::usage::Rates;
 
@@ -26,6 +26,8 @@ pub struct Pool {
     pub panic_below: f32,
     /// Active health checks.
     pub probe: Option<Probe>,
+    /// Which share of its requests is not even tried; none: all are.
+    pub throttle: Option<Throttle>,
     /// Who may wait for a permit when all are taken, and who is next.
     pub queue: QueueShape,
 }

@@ -90,10 +90,19 @@ pub struct Retry {
     pub max_attempts: u8,
     /// Faults after which another attempt makes sense.
     pub on: FaultSet,
-    /// Caps retries to a share of requests.
-    pub budget: Option<RetryBudget>,
+    /// Caps the retries of all its requests together.
+    pub budget: Option<Budget>,
     /// The delay before a retry.
     pub backoff: Backoff,
+}
+
+/// What caps the retries of a route.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// A share of the requests that came lately.
+    Ratio(RetryBudget),
+    /// A share of the requests that are active now.
+    Concurrency(RetryConcurrency),
 }
 
 /// Caps retries to a share of requests.
@@ -105,6 +114,15 @@ pub struct RetryBudget {
     pub floor_per_sec: f64,
     /// How long a deposit counts.
     pub ttl: Nanos,
+}
+
+/// Caps retries in flight to a share of the active requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryConcurrency {
+    /// Retries in flight per active request, above 0 and at most 1.
+    pub ratio: f64,
+    /// Retries in flight that are allowed whatever the traffic.
+    pub floor: u32,
 }
 
 /// The delay before a retry.

@@ -1,6 +1,7 @@
 //! Gate and lifecycle by hand: one short story per law that random worlds would meet too rarely, and per bug.
 
 mod balance;
+mod throttle;
 mod world;
 
 use std::num::{NonZeroU32, NonZeroU64};

@@ -163,6 +163,7 @@ pub(crate) fn policy(sizes: &[u16]) -> Policy {
             breaker: BreakerKind::Off,
             panic_below: 0.0,
             probe: None,
+            throttle: None,
             queue: QueueShape::fifo(10, SECOND * 5),
         });
     }

@@ -5,7 +5,7 @@ use tollgate_core::health::Circuit;
 use tollgate_core::id::{AttemptId, EndpointId, PoolId};
 use tollgate_core::lifecycle::{Effect, End, Input, Outcome, Phase, Refusal, Ruling};
 use tollgate_core::memory::Memory;
-use tollgate_core::policy::{BreakerKind, LoadKind};
+use tollgate_core::policy::{BreakerKind, Budget, LoadKind, RetryConcurrency};
 use tollgate_core::time::Instant;
 
 use super::entropy::Entropy;
@@ -49,13 +49,27 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
 
     /// Keeps the books of what the route's requests launch.
     pub(super) fn keep_books(&mut self, id: usize, was: &Outcome) {
-        let life = &self.lives[id];
+        let life = &mut self.lives[id];
         let is = life.lifecycle.outcome();
-        if let Some(route) = life.route {
-            let books = &mut self.books[route.index()];
-            books.firsts += u32::from(was.attempts == 0 && 0 < is.attempts);
-            books.retries += u32::from(is.retries - was.retries);
-            books.hedges += u32::from(is.hedges - was.hedges);
+        let Some(route) = life.route else {
+            return;
+        };
+        let books = &mut self.books[route.index()];
+        books.firsts += u32::from(was.attempts == 0 && 0 < is.attempts);
+        books.retries += u32::from(is.retries - was.retries);
+        books.hedges += u32::from(is.hedges - was.hedges);
+        let retries = was.retries < is.retries;
+        if retries {
+            // Nothing is launched before it in a step that launches a retry.
+            life.retries.push(AttemptId(was.attempts));
+        }
+        let backs_off = life.lifecycle.phase() == Phase::BackingOff && life.was != Phase::BackingOff;
+        if (retries && life.was != Phase::BackingOff || backs_off)
+            && let Some(Budget::Concurrency(_)) = self.gate.policy().route(route).retry.budget
+        {
+            let left = self.gate.snapshot(self.now).budgets[route.index()].retries;
+            let is_within = left.is_some_and(|left| 0.0 <= left);
+            assert!(is_within, "more retries in flight than allowed: {left:?}");
         }
     }
 
@@ -322,14 +336,28 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         for (at, books) in self.books.iter().enumerate() {
             let route = &self.policy().routes[at];
             let shown = &self.shown.budgets[at];
-            if let (Some(budget), Some(left)) = (&route.retry.budget, shown.retries)
+            let here = || {
+                let lives = self.open.iter().map(|id| &self.lives[*id]);
+                lives.filter(|life| life.route.is_some_and(|route| route.index() == at))
+            };
+            let pending = here().filter(|life| life.lifecycle.phase() == Phase::BackingOff);
+            let n_pending = u32::try_from(pending.count()).expect("a few");
+            if let (Some(Budget::Concurrency(budget)), Some(left)) = (&route.retry.budget, shown.retries) {
+                let retries = here().map(|life| life.open.iter().filter(|(id, _)| life.retries.contains(id)).count());
+                let out = f64::from(n_pending)
+                    + retries
+                        .map(|n| f64::from(u32::try_from(n).expect("a few")))
+                        .sum::<f64>();
+                let active = here().filter(|life| is_active(life.lifecycle.phase())).count();
+                let expected = allowed(budget, active) - out;
+                assert!(
+                    (expected - left).abs() < SLACK,
+                    "retries in flight: {left} more may be, {expected} expected"
+                );
+            }
+            if let (Some(Budget::Ratio(budget)), Some(left)) = (&route.retry.budget, shown.retries)
                 && budget.ttl == AGE
             {
-                let pending = |id: &&usize| {
-                    let life = &self.lives[**id];
-                    life.lifecycle.phase() == Phase::BackingOff && life.route.is_some_and(|route| route.index() == at)
-                };
-                let n_pending = u32::try_from(self.open.iter().filter(pending).count()).expect("a few");
                 let reserve = budget.floor_per_sec * budget.ttl.as_secs_f64();
                 let spent = f64::from(books.retries + n_pending);
                 let expected = reserve + budget.ratio * f64::from(books.firsts) - spent;
@@ -375,10 +403,30 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
             "what was reserved is settled: {:?}",
             self.shown.reserved
         );
+        for (route, shown) in self.policy().routes.iter().zip(&self.shown.budgets) {
+            if let Some(Budget::Concurrency(budget)) = &route.retry.budget {
+                let floor = Some(f64::from(budget.floor));
+                assert_eq!(shown.retries, floor, "every_hold_released_once: retries in flight");
+            }
+        }
         for life in &self.lives {
             assert_eq!(life.lifecycle.phase(), Phase::Settled, "not settled");
         }
     }
+}
+
+/// Whether a request in this phase has passed its limits and is not settled.
+fn is_active(phase: Phase) -> bool {
+    match phase {
+        Phase::Queued | Phase::Racing | Phase::BackingOff | Phase::Relaying | Phase::Draining => true,
+        Phase::Start | Phase::Asking | Phase::Shaping | Phase::Settled => false,
+    }
+}
+
+/// Retries in flight beside so many active requests.
+fn allowed(budget: &RetryConcurrency, active: usize) -> f64 {
+    let active = f64::from(u32::try_from(active).expect("a few"));
+    (budget.ratio * active + 1e-9).floor().max(f64::from(budget.floor))
 }
 
 fn adds_up(load: LoadKind) -> bool {

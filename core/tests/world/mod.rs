@@ -136,6 +136,8 @@ struct Life {
     open: Vec<(AttemptId, EndpointId)>,
     /// Where it has been.
     tried: Vec<EndpointId>,
+    /// Which of its attempts are retries.
+    retries: Vec<AttemptId>,
     launched: u8,
     wake_at: Instant,
     deadline: Instant,
@@ -294,6 +296,7 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
             needs: Needs { region, ..needs },
             open: Vec::new(),
             tried: Vec::new(),
+            retries: Vec::new(),
             launched: 0,
             wake_at: Instant::FAR,
             deadline: Instant::FAR,

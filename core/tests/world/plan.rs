@@ -5,10 +5,11 @@ use std::num::{NonZeroU32, NonZeroU64};
 use tollgate_core::fault::{Fault, FaultSet};
 use tollgate_core::id::{PoolId, ScopeId};
 use tollgate_core::policy::{
-    AdaptiveKind, Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Capability, Endpoint,
-    FailurePercentage, HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match, OnOutage, OnWait, Order,
-    Outlier, Percent, Policy, Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry, RetryBudget, Route, Row,
-    Shedding, Slo, SlowStart, Split, Store, SuccessRate, Tenant, Ties, Timeouts, Until, Volume, Weight, Window,
+    AdaptiveKind, Adjustment, Algorithm, Backoff, Balance, BalanceKind, Bounds, BreakerKind, Budget, Capability,
+    Endpoint, EnvoyAdmission, FailurePercentage, HeaderStages, Hedge, HedgeAfter, Jitter, Limit, LoadKind, Match,
+    OnOutage, OnWait, Order, Outlier, Percent, Policy, Pool, Price, Probe, QueueShape, Quota, Refund, RegionId, Retry,
+    RetryBudget, RetryConcurrency, Route, Row, Shedding, Slo, SlowStart, Split, Store, SuccessRate, Tenant, Throttle,
+    Ties, Timeouts, Until, Volume, Weight, Window,
 };
 use tollgate_core::time::Nanos;
 use tollgate_core::usage::Unit;
@@ -123,8 +124,30 @@ fn pool(dice: &mut impl Entropy, tilt: &Tilt, endpoints: std::ops::Range<u16>) -
         breaker: breaker(dice, tilt),
         panic_below: dice.pick(&[0.0, 0.5, 0.5, 1.0]),
         probe,
+        throttle: throttle(dice),
         queue: queue(dice),
     }
+}
+
+fn throttle(dice: &mut impl Entropy) -> Option<Throttle> {
+    if !dice.chance(25) {
+        return None;
+    }
+    let window = dice.pick(&[MILLI * 50, SECOND, AGE]);
+    Some(if dice.chance(50) {
+        Throttle::Sre {
+            k_thousandths: nonzero(dice.pick(&[1_000, 1_100, 2_000])),
+            window,
+        }
+    } else {
+        Throttle::EnvoyAdmission(EnvoyAdmission {
+            success_rate_millionths: nonzero(dice.pick(&[1, 950_000, 1_000_000])),
+            aggression: dice.pick(&[1.0, 2.5]),
+            max: dice.pick(&[0.0, 0.8, 1.0]),
+            rps_threshold: dice.pick(&[0, 0, 10]),
+            window,
+        })
+    })
 }
 
 fn queue(dice: &mut impl Entropy) -> QueueShape {
@@ -351,11 +374,18 @@ fn route(dice: &mut impl Entropy, tilt: &Tilt, n_pools: usize) -> Route {
     let n_used = 1 + dice.index(n_pools);
     let pools = (0..n_used).map(|nth| PoolId::at((first + nth) % n_pools)).collect();
     let everything = Fault::ALL.into_iter().fold(FaultSet::NONE, FaultSet::with);
-    let budget = dice.chance(50).then(|| RetryBudget {
-        ratio: dice.pick(&[0.1, 0.5, 2.0]),
-        floor_per_sec: dice.pick(&[0.0, 1.0]),
-        ttl: dice.pick(&[SECOND, AGE]),
-    });
+    let budget = match dice.below(4) {
+        0 | 1 => None,
+        2 => Some(Budget::Ratio(RetryBudget {
+            ratio: dice.pick(&[0.1, 0.5, 2.0]),
+            floor_per_sec: dice.pick(&[0.0, 1.0]),
+            ttl: dice.pick(&[SECOND, AGE]),
+        })),
+        _ => Some(Budget::Concurrency(RetryConcurrency {
+            ratio: dice.pick(&[0.1, 0.2, 0.5, 1.0]),
+            floor: dice.pick(&[0, 1, 3]),
+        })),
+    };
     let quantile = HedgeAfter::Quantile(0.5);
     let hedge = dice.chance(40).then(|| Hedge {
         after: dice.pick(&[HedgeAfter::Delay(MILLI * 5), HedgeAfter::Delay(MILLI * 100), quantile]),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tollgate_core::dice::{Dice, Purpose, RequestDice};
 use tollgate_core::id::{RouteId, TenantId};
-use tollgate_core::policy::{Class, Facts, Parameters, Policy, Price, Priority};
+use tollgate_core::policy::{Class, Facts, Header, Parameters, Policy, Price, Priority};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::{Distribution, OutOfRange};
 use tollgate_mock_llm::model::{AnyBackend, BackendSpec, FaultSpec};
@@ -279,7 +279,13 @@ fn classify(policy: &Policy, workload: &Workload) -> Vec<Classified> {
         } else {
             (&tenant.role, &tenant.region, tenant.priority)
         };
+        let headers: Vec<Header<'_>> = tenant
+            .headers
+            .iter()
+            .map(|(name, value)| Header { name, value })
+            .collect();
         for model in &models {
+            let model = if model.is_empty() { &tenant.model } else { *model };
             let facts = Facts {
                 path: "/v1/chat/completions",
                 model,
@@ -288,7 +294,7 @@ fn classify(policy: &Policy, workload: &Workload) -> Vec<Classified> {
                 region,
                 key: &tenant.name,
                 client_ip: &tenant.name,
-                headers: &[],
+                headers: &headers,
             };
             classes.push(Classified {
                 class: policy.classify(0, &facts),

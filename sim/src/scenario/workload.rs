@@ -252,8 +252,33 @@ fn tenant(table: &Section<'_>) -> TenantSpec {
         role: table.or("role", kind::text, String::new()),
         region: table.or("region", kind::text, String::new()),
         priority: table.or("priority", kind::one_of(&Priority::NAMES, &[]), Priority::Normal),
+        model: table.or("model", kind::text, String::new()),
+        headers: headers(table),
     }
 }
+
+/// `headers = { x-device = "mobile" }`
+fn headers(table: &Section<'_>) -> Vec<(String, String)> {
+    let Some(headers) = table.table("headers") else {
+        return Vec::new();
+    };
+    let entries = headers.entries();
+    if MOST_HEADERS < entries.len() {
+        let message = format!("{} headers; at most {MOST_HEADERS} are allowed", entries.len());
+        headers
+            .report()
+            .error(headers.span(), message, "too many", None::<&str>);
+        return Vec::new();
+    }
+    let read = entries.into_iter().filter_map(|(name, value)| {
+        let text = value.read(kind::text)?;
+        Some((name.value.to_ascii_lowercase(), text.value))
+    });
+    read.collect()
+}
+
+/// Most headers of a tenant's calls.
+const MOST_HEADERS: usize = 16;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sdk {

@@ -91,6 +91,8 @@ fn a_trace_overrides_what_it_tells_and_nothing_else() {
         role: "premium".to_owned(),
         region: "eu".to_owned(),
         priority: tollgate_core::policy::Priority::High,
+        model: String::new(),
+        headers: Vec::new(),
     };
     let spec = WorkloadSpec {
         stream: 0.0,
@@ -217,6 +219,8 @@ fn shares_and_names_of_tenants_are_checked() {
         role: String::new(),
         region: String::new(),
         priority: tollgate_core::policy::Priority::Normal,
+        model: String::new(),
+        headers: Vec::new(),
     };
     let tenants = TenantsSpec::List(vec![
         tenant("a", 1.0),

@@ -38,6 +38,10 @@ pub struct TenantSpec {
     pub region: String,
     /// How urgent its calls are.
     pub priority: Priority,
+    /// What its calls ask for, where a trace does not say; may be empty.
+    pub model: String,
+    /// Headers of its calls, by their names in lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 /// A tenant of a checked workload.
@@ -51,6 +55,10 @@ pub struct Tenant {
     pub region: String,
     /// How urgent its calls are.
     pub priority: Priority,
+    /// What its calls ask for, where a trace does not say; may be empty.
+    pub model: String,
+    /// Headers of its calls, by their names in lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Default for TenantsSpec {
@@ -127,7 +135,7 @@ impl Tenants {
         }
     }
 
-    /// Tenants named by a trace; those that `spec` lists by the same name have its role, region and priority.
+    /// Tenants named by a trace; those that `spec` lists by the same name have what is listed.
     pub(crate) fn named(names: &[String], spec: &TenantsSpec) -> Tenants {
         let listed: &[TenantSpec] = match spec {
             TenantsSpec::Zipf { .. } => &[],
@@ -185,6 +193,8 @@ impl TenantSpec {
             role: self.role.clone(),
             region: self.region.clone(),
             priority: self.priority,
+            model: self.model.clone(),
+            headers: self.headers.clone(),
         }
     }
 }
@@ -272,6 +282,8 @@ mod tests {
             role: "batch".to_owned(),
             region: String::new(),
             priority: Priority::Low,
+            model: String::new(),
+            headers: Vec::new(),
         };
         let tenants = Tenants::new(&TenantsSpec::List(vec![tenant("a", 30.0), tenant("b", 10.0)]));
         let share = counts(&tenants, 400_000)[0] / 400_000.0;

@@ -1,17 +1,17 @@
-//! Cases that are not the metric of one simulation: laws of core by themselves, and averages over many short runs.
+//! Cases that are not the metric of one simulation: laws of core by themselves, averages over many short runs, and a
+//! bound on what one tenant gets more than another.
 
 use std::path::PathBuf;
 
-use serde_json::Value;
-use tollgate_core::dice::{Dice, Purpose};
-use tollgate_core::health::{Breaker, Report, Transition};
-use tollgate_core::load::{Estimate, PeakEwma};
-use tollgate_core::policy::BreakerKind;
-use tollgate_core::queue::{CoDel, CoDelState, Pass};
-use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::lifecycle::{End, Outcome};
+use tollgate_core::time::Instant;
+use tollgate_sim::engine::Engine;
+use tollgate_sim::record::Observer;
+use tollgate_sim::workload::Call;
 
 use crate::case::{Case, Reading};
-use crate::setup::{Gateway, Setup, World, as_f64, exponential, queues, trace_name};
+use crate::laws;
+use crate::setup::{Gateway, Setup, UNBOUNDED, World, as_f64, exponential, poisson, queues, trace_name};
 use crate::skip::skip;
 
 /// What measures a case.
@@ -20,9 +20,18 @@ type Measure = fn(&Case) -> Reading;
 /// How `case` is measured, if it is one of these: what it is called, and what does it.
 pub(crate) fn way(case: &Case) -> Option<(&'static str, Measure)> {
     match case.id.trim_start_matches("dev-") {
-        "golden-peakewma" => Some(("law", peak_ewma)),
-        "golden-codel" => Some(("law", codel)),
-        "consec-0" => Some(("law", streaks)),
+        "golden-peakewma" => Some(("law", laws::peak_ewma)),
+        "golden-codel" => Some(("law", laws::codel)),
+        "golden-aimd" => Some(("law", laws::aimd)),
+        "golden-vegas" => Some(("law", laws::vegas)),
+        "golden-gradient2" => Some(("law", laws::gradient2)),
+        "golden-envoy-sr" => Some(("law", laws::success_rate)),
+        "eject-times-0" => Some(("law", laws::ejection_times)),
+        "slowstart" => Some(("law", laws::slow_start)),
+        "sre-throttle-0" => Some(("law", laws::throttle)),
+        "consec-0" => Some(("law", laws::streaks)),
+        "xvtc-bound" => Some(("gateway", service_apart)),
+        id if id.starts_with("slidecounter-0-err") => Some(("law", laws::estimate_error)),
         id if id.starts_with("ytrace-") => Some(("gateway", traced)),
         _ => None,
     }
@@ -39,74 +48,6 @@ pub(crate) fn is_skipped(case: &Case) -> bool {
 
 fn traces() -> Option<PathBuf> {
     std::env::var_os("TOLLGATE_TRACES").map(PathBuf::from)
-}
-
-fn pair(value: &Value) -> (f64, f64) {
-    let number = |at: usize| value[at].as_f64().expect("a pair of numbers");
-    (number(0), number(1))
-}
-
-fn peak_ewma(case: &Case) -> Reading {
-    let law = PeakEwma::new(Nanos::from_secs_f64(case.number("tau")));
-    let mut estimate = Estimate::default();
-    let costs = case.list("observations").iter().map(|observation| {
-        let (at, latency) = pair(observation);
-        let now = Instant::EPOCH + Nanos::from_secs_f64(at);
-        law.observe(&mut estimate, now, Nanos::from_secs_f64(latency));
-        law.at(&estimate, now)
-    });
-    Reading::Numbers(costs.collect())
-}
-
-/// When somebody is shed of those who come to the head of a long queue and have all waited alike.
-fn codel(case: &Case) -> Reading {
-    let length = |key: &str| Nanos::from_secs_f64(case.number(key));
-    let law = CoDel {
-        target: length("target"),
-        interval: length("interval"),
-    };
-    let (every, waited) = (length("dequeue_every"), length("constant_sojourn"));
-    let mut state = CoDelState::default();
-    // Later than the epoch, so that whoever waits has come since.
-    let begin = Instant::from_secs(1);
-    let (mut now, mut shed) = (begin, Vec::new());
-    while now <= begin + length("until") {
-        let mut pass = Pass::default();
-        while law.sheds(&mut state, &mut pass, now, waited, u32::MAX) {
-            shed.push(now.since(begin).as_secs_f64());
-        }
-        now += every;
-    }
-    Reading::Numbers(shed)
-}
-
-/// Attempts until so many fail in a row, as the breaker counts them: too many for a simulation with everything around.
-fn streaks(case: &Case) -> Reading {
-    let failures = u32::try_from(case.count("k")).ok().and_then(core::num::NonZeroU32::new);
-    let breaker = Breaker::new(&BreakerKind::Consecutive {
-        failures: failures.expect("a few failures"),
-        open: Nanos::from_secs(1),
-        probes: core::num::NonZeroU32::MIN,
-    });
-    let share = case.number("p_fail");
-    let mut rng = Dice::new(1).request(0).roll(Purpose::Service, 0);
-    let (mut attempts, mut episodes) = (0_u64, 0_u64);
-    while episodes < case.requests() {
-        let mut health = breaker.fresh();
-        loop {
-            attempts += 1;
-            let report = if rng.uniform() < share {
-                Report::Failure
-            } else {
-                Report::Success { latency: Nanos::ZERO }
-            };
-            if let Some(Transition::Trip { .. }) = breaker.record(&mut health, Instant::EPOCH, report, None) {
-                break;
-            }
-        }
-        episodes += 1;
-    }
-    Reading::Number(as_f64(attempts) / as_f64(episodes))
 }
 
 /// Recorded arrivals before a gateway with a queue, averaged over the dice of forty seeds.
@@ -126,7 +67,7 @@ fn traced(case: &Case) -> Reading {
         trace_name(&trace, &policy)
     );
     let service = case.number("mean_service");
-    let world = World::new(arrivals, queues(1, "\"unbounded\"", &exponential(service), ""));
+    let world = World::new(arrivals, queues(1, UNBOUNDED, &exponential(service), ""));
     let mut setup = Setup::new(&world, policy, 1.0, case.requests());
     (setup.trace, setup.warmup) = (Some(trace), 0.0);
     let waits = (1..=SEEDS).map(|seed| {
@@ -135,4 +76,62 @@ fn traced(case: &Case) -> Reading {
         record.latencies.queue_wait.mean().expect("requests were completed")
     });
     Reading::Number(waits.sum::<f64>() / as_f64(SEEDS) / service)
+}
+
+/// Two tenants who both always wait, one of whom asks twice as often, before as many permits as the largest answers may be
+/// of which the stated number of tokens is made: how far apart what they are served comes to be within any stretch of time.
+fn service_apart(case: &Case) -> Reading {
+    const OUTPUT: u64 = 512;
+    const REQUESTS: u64 = 100_000;
+    let input = case.count("max_input");
+    let permits = case.count("kv_tokens_M") / (input + OUTPUT);
+    let gateway = Gateway {
+        in_flight: Some(permits),
+        order: "vtc",
+        limits: String::from("[[tenant]]\nname = \"first\"\n[[tenant]]\nname = \"second\"\n"),
+        queue: 1_000_000,
+        ..Gateway::default()
+    };
+    let rate = 2.0 * as_f64(permits);
+    let mut world = World::new(poisson(rate), queues(1, UNBOUNDED, &exponential(1.0), ""));
+    world.workload = format!(
+        "tenants = [{{ name = \"first\", share = 2.0 }}, {{ name = \"second\", share = 1.0 }}]\n\
+         prompt_tokens = {{ distribution = \"constant\", value = {input} }}\n\
+         output_tokens = {{ distribution = \"constant\", value = {OUTPUT} }}"
+    );
+    let setup = Setup::new(&world, gateway.text(), rate, REQUESTS);
+    let plan = setup.plan(1);
+    // Both wait from soon after the beginning until the last has asked, and the second for a while after.
+    let until = Instant::EPOCH + tollgate_core::time::Nanos::from_secs_f64(0.95 * as_f64(REQUESTS) / rate);
+    let served = Served {
+        until,
+        ..Served::default()
+    };
+    let served = Engine::new(&plan, 0, served)
+        .run(|_| true)
+        .expect("nobody stops it")
+        .observer;
+    Reading::Number(served.highest - served.lowest)
+}
+
+/// What the first tenant was served beyond the second, in tokens: two for one of the answer.
+#[derive(Default)]
+struct Served {
+    until: Instant,
+    ahead: f64,
+    highest: f64,
+    lowest: f64,
+}
+
+impl Observer for Served {
+    fn finished(&mut self, call: &Call, outcome: &Outcome, _in_system: u32) {
+        if self.until < outcome.finished || outcome.end != End::Completed {
+            return;
+        }
+        let usage = outcome.usage;
+        let served = f64::from(usage.input) + 2.0 * f64::from(usage.output);
+        self.ahead += if call.tenant == 0 { served } else { -served };
+        self.highest = self.highest.max(self.ahead);
+        self.lowest = self.lowest.min(self.ahead);
+    }
 }

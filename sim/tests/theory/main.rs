@@ -15,6 +15,7 @@
 
 mod alone;
 mod case;
+mod laws;
 mod models;
 mod overload;
 mod page;

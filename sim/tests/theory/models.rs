@@ -58,6 +58,7 @@ pub(crate) fn setups(case: &Case) -> Vec<(&'static str, Setup)> {
         _ if family("dev-slidelog") => gateway(poisson_limit(case, &window_limit("sliding-log", case))),
         _ if family("dev-slidecounter-0-worst") => gateway(window_burst(case, "sliding-window")),
         _ if family("dev-slidecounter") => gateway(poisson_limit(case, &window_limit("sliding-window", case))),
+        _ if family("dev-aimd-avg") => gateway(adaptive(case)),
         _ if family("dev-bucket") => vec![
             ("gcra", saturated(case, &rate_limit("gcra", case))),
             ("bucket", saturated(case, &rate_limit("token-bucket", case))),
@@ -370,6 +371,21 @@ fn at_once() -> String {
 fn poisson_limit(case: &Case, limit: &str) -> Setup {
     let world = World::new(poisson(rate_of(case)), at_once());
     Setup::new(&world, limited(limit), rate_of(case), case.requests())
+}
+
+/// Ten times what a backend can do that sheds whoever is one too many, before a limit that adapts.
+fn adaptive(case: &Case) -> Setup {
+    const SERVICE: f64 = 0.1;
+    let most = case.count("L_star");
+    let limit = "[[limit]]\nname = \"adapts\"\nalgorithm = \"aimd\"\nper = []\nbounds = { initial = 20, min = 1, max = 1000 }\n";
+    let rate = 10.0 * case.number("L_star") / SERVICE;
+    let backends = queues(
+        1,
+        &most.to_string(),
+        &exponential(SERVICE),
+        &format!("capacity = {most}"),
+    );
+    Setup::new(&World::new(poisson(rate), backends), limited(limit), rate, 400_000)
 }
 
 /// Far more than the limit lets through, for a while.

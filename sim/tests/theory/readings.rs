@@ -37,7 +37,8 @@ pub(crate) fn measure(case: &Case, way: &str, run: &Run) -> Reading {
         "P(N>=5)" => watch.system.at_least(5),
         "P(N>=3)" => watch.system.at_least(3),
         "P(both idle)" => 1.0 - watch.system.at_least(1),
-        "mean_concurrency" => watch.system.mean(),
+        // Whoever is refused does not stay, so who is there has a permit; and far more ask than there are permits.
+        "mean_concurrency" | "average_limit" => watch.system.mean(),
         "concurrency_p99_time_average" => {
             as_f64(u64::try_from(watch.system.quantile(0.99)).expect("a number of requests"))
         }

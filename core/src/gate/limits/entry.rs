@@ -116,7 +116,17 @@ impl<M: Memory> Entry<M> {
     /// What the request is charged. What it does not say is assumed, but never more than the limit can hold: a
     /// request is not refused for ever on a guess.
     #[inline]
-    pub(super) fn cost(&self, estimate: Estimate, rates: &[Rates]) -> Cost {
+    pub(super) fn cost<'a>(&self, estimate: Estimate, rates: impl FnOnce() -> &'a [Rates]) -> Cost {
+        match self.unit {
+            Unit::Requests | Unit::InFlight => 1,
+            Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => self.estimated(estimate, &[]),
+            Unit::MicroUsd => self.estimated(estimate, rates()),
+        }
+    }
+
+    /// What is charged where it depends on tokens.
+    #[inline(never)]
+    fn estimated(&self, estimate: Estimate, rates: &[Rates]) -> Cost {
         let cost = self.unit.cost(estimate.or(self.output_default), rates);
         if estimate.output.is_some() {
             return cost;
@@ -162,6 +172,10 @@ impl<M: Memory> Entry<M> {
 
     pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Used) {
         self.release(taken);
+        if self.unit == Unit::Requests {
+            // One was taken, and one it was.
+            return;
+        }
         let truth = match self.unit {
             Unit::MicroUsd => used.spent.micro_usd(),
             Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::InFlight => {

@@ -166,7 +166,7 @@ impl<M: Memory> Limits<M> {
             if !entry.is_in(reach) {
                 continue;
             }
-            let (decision, place) = entry.take(key, now, entry.cost(estimate, self.rates_of(class)));
+            let (decision, place) = entry.take(key, now, entry.cost(estimate, || self.rates_of(class)));
             match decision {
                 Decision::Allow { at } => {
                     granted.at = granted.at.max(at);
@@ -307,7 +307,7 @@ impl<M: Memory> Limits<M> {
             if !entry.is_in(reach) {
                 continue;
             }
-            match entry.peek(key, now, entry.cost(estimate, self.rates_of(class))) {
+            match entry.peek(key, now, entry.cost(estimate, || self.rates_of(class))) {
                 Decision::Allow { .. } => {}
                 Decision::Wait { until } => {
                     if refusal.until < until {
@@ -330,6 +330,7 @@ impl<M: Memory> Limits<M> {
         class.route.map_or(&[], |route| &self.rates[route.index()])
     }
 
+    #[inline]
     fn hold(
         &self,
         class: &Class,
@@ -344,7 +345,7 @@ impl<M: Memory> Limits<M> {
         let entry = &self.entries[limit.index()];
         let place = granted.place(index);
         let taken = Taken {
-            cost: entry.cost(estimate, self.rates_of(class)),
+            cost: entry.cost(estimate, || self.rates_of(class)),
             at: if entry.store == Store::Local {
                 granted.taken
             } else {

@@ -275,6 +275,13 @@ impl Breaker {
         admission
     }
 
+    /// Whether it never trips, and remembers nothing.
+    #[inline]
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.rule == Rule::Never
+    }
+
     /// Whether a closed breaker has to be asked before every launch, although it answers yes.
     #[inline]
     #[must_use]

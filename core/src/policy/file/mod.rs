@@ -46,6 +46,7 @@ mod queue;
 mod raw;
 mod route;
 mod tenant;
+mod throttle;
 
 pub use bounds::{ENDPOINTS, LIMITS, POOLS, ROUTES, TENANTS, WORDS};
 pub use endpoint::price;

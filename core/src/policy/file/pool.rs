@@ -1,7 +1,7 @@
 //! `[[pool]]`
 
 use super::tenant::named;
-use super::{balance, endpoint, health, queue, raw};
+use super::{balance, endpoint, health, queue, raw, throttle};
 use crate::file::kind::{self, Wrong};
 use crate::file::{Section, Value};
 use crate::policy::{Pool, SlowStart};
@@ -26,6 +26,7 @@ pub(super) fn read(section: &Section<'_>) -> raw::Pool {
             breaker: health::read(&mut section.table_or_empty("health")),
             panic_below: health::single(section.or("panic_below", kind::share, 0.5)),
             probe: section.table("probe").as_ref().map(health::probe),
+            throttle: section.table("throttle").as_mut().and_then(throttle::read),
             queue: queue::read(section),
         },
         name: name.span,

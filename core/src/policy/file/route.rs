@@ -8,7 +8,9 @@ use super::{adjust, matching, raw};
 use crate::fault::{Fault, FaultSet};
 use crate::file::kind::{self, Wrong};
 use crate::file::{At, Section, Value};
-use crate::policy::{Backoff, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, Route, Slo, Timeouts};
+use crate::policy::{
+    Backoff, Budget, Hedge, HedgeAfter, Jitter, Retry, RetryBudget, RetryConcurrency, Route, Slo, Timeouts,
+};
 use crate::time::Nanos;
 
 pub(super) fn read(section: &Section<'_>) -> raw::Route {
@@ -152,16 +154,47 @@ fn fault(value: &Value<'_>) -> Result<Fault, Wrong> {
     kind::one_of(WORDS, &[])(value)
 }
 
-fn budget(retry: &Section<'_>) -> Option<RetryBudget> {
+#[derive(Clone, Copy)]
+enum Form {
+    Ratio,
+    Concurrency,
+}
+
+fn budget(retry: &Section<'_>) -> Option<Budget> {
+    const FORMS: &[(&str, Form)] = &[("ratio", Form::Ratio), ("concurrency", Form::Concurrency)];
     let is_off = |value: Value<'_>| value.toml().as_str() == Some("none");
     if retry.value("budget").is_some_and(is_off) {
         return None;
     }
-    let table = retry.table_or_empty("budget");
-    Some(RetryBudget {
-        ratio: table.or("ratio", kind::positive(100.0), 0.2),
-        floor_per_sec: table.or("floor", kind::rate, 10.0),
-        ttl: Nanos::from_secs(10),
+    let mut table = retry.table_or_empty("budget");
+    let form = table.variant("kind", kind::one_of(FORMS, &[]), Some(Form::Ratio));
+    Some(match form? {
+        Form::Ratio => Budget::Ratio(RetryBudget {
+            ratio: table.or("ratio", kind::positive(100.0), 0.2),
+            floor_per_sec: table.or("floor", rate, 10.0),
+            ttl: Nanos::from_secs(10),
+        }),
+        Form::Concurrency => Budget::Concurrency(RetryConcurrency {
+            ratio: table.or("ratio", kind::share_above_0, 0.2),
+            floor: table.or("floor", retries, 3),
+        }),
+    })
+}
+
+/// The floor of a ratio; that of a concurrency is a number.
+fn rate(value: &Value<'_>) -> Result<f64, Wrong> {
+    kind::rate(value).map_err(|wrong| match value.toml().as_integer() {
+        Some(_) => wrong.help("a floor of retries in flight belongs to `kind = \"concurrency\"`"),
+        None => wrong,
+    })
+}
+
+/// The floor of a concurrency; that of a ratio is a rate.
+fn retries(value: &Value<'_>) -> Result<u32, Wrong> {
+    const MOST: u32 = 1_000_000;
+    kind::integer(0_u32, MOST)(value).map_err(|wrong| match kind::rate(value) {
+        Ok(_) => wrong.help("so many retries in flight, not a second: a rate belongs to `kind = \"ratio\"`"),
+        Err(_) => wrong,
     })
 }
 
