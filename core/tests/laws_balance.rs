@@ -358,6 +358,13 @@ fn weighted_random_holds_weights() {
             WeightedRandom.pick(&pool, &mut rng).expect("one is available")
         });
     }
+    // The smallest weights there are, of endpoints that have just come back: one too many would be seen.
+    let mut pool = PlainPool::alike(3);
+    pool.weights = vec![1, 2, 3];
+    let mut rng = Rng::new(25);
+    assert_in_proportion(&[1, 2, 3], || {
+        WeightedRandom.pick(&pool, &mut rng).expect("one is available")
+    });
 }
 
 /// Of each pair `i`, `j` the chance to be compared is `w_i / W * w_j / (W - w_i)`, and that with the two exchanged.

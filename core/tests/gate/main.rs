@@ -492,4 +492,13 @@ fn an_outlier_comes_back_at_a_sweep() {
         world.gate.snapshot(until).endpoints[endpoint.index()].restored_at,
         until
     );
+
+    // Its place among those who are out is free again: the next that fails has it. Woken late, sweeps stay on the grid.
+    world.now = Instant::from_secs(63);
+    assert_eq!(world.tell_gate(GateInput::Wake), [sweep(70)]);
+    let mut next = world.start(chat());
+    let endpoint = world.launched();
+    let effects = world.fail(&mut next, Fault::Server);
+    let is_out = |effect: &Effect| matches!(effect, Effect::Eject { endpoint: it, .. } if *it == endpoint);
+    assert!(effects.iter().any(is_out), "{effects:?}");
 }
