@@ -1,4 +1,4 @@
-//! A limiter of one's own: held to the laws, then compared with GCRA in a short simulation.
+//! A limiter of one's own: held to the laws, then compared with GCRA in a flood and in a short simulation.
 //!
 //! `cargo run --example own_limiter`
 //!
@@ -9,6 +9,7 @@ use std::error::Error;
 use std::num::NonZeroU64;
 use std::path::Path;
 
+use tollgate_bench::limiters::{Options, Pattern, judge};
 use tollgate_core::laws::limit::{Subject, bucket_fits, hold};
 use tollgate_core::limit::{Decision, Gcra, Limiter, Own, Slate, Standing, Taken, Tat};
 use tollgate_core::memory::Packed;
@@ -147,24 +148,40 @@ const SCENARIO: &str = r#"
 "#;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    print(&run()?);
+    print(&run()?, &flooded()?);
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "an example says what it found")]
-fn print(found: &[(String, f64)]) {
+fn print(found: &[(String, f64)], flooded: &[(&str, f64)]) {
     println!("two rates obey the laws of limiters");
     for (name, refused) in found {
         println!("{name:<10} refuses {:.1} % of the requests", refused * 100.0);
     }
+    for (name, worst) in flooded {
+        println!("{name:<10} lets {worst:.2} times a minute's quota through in a minute, when flooded at the worst moment");
+    }
 }
 
-/// Holds the limiter to the laws, and finds what share of requests each limiter refuses.
-fn run() -> Result<Vec<(String, f64)>, Box<dyn Error>> {
-    hold::<TwoRates>(64)?;
+/// The most that each lets through within one period, over the quota, in the flood that `tollgate limiters` makes.
+fn flooded() -> Result<Vec<(&'static str, f64)>, Box<dyn Error>> {
+    let [fast, slow] = rates()?;
+    let options = Options {
+        quota: slow,
+        ..Options::default()
+    };
+    let patterns = Pattern::all(&options);
+    let flood = patterns.iter().find(|pattern| pattern.key == "adversarial");
+    let floods = flood.ok_or("there is a flood")?.arrivals(&options);
+    let (gcra, two_rates) = (Gcra::new(slow, Nanos::ZERO), TwoRates::new(fast, slow));
+    let worst = |windows: Vec<f64>| windows.into_iter().fold(0.0, f64::max);
+    let of_gcra = floods.iter().map(|flood| judge(&gcra, slow, flood).worst_window);
+    let of_two = floods.iter().map(|flood| judge(&two_rates, slow, flood).worst_window);
+    Ok(vec![("gcra", worst(of_gcra.collect())), ("two-rates", worst(of_two.collect()))])
+}
 
-    let (gcra, _) = file::read("policy.toml", POLICY)?;
-    let mut own = gcra.clone();
+/// Fifteen a second with ten at once, and six hundred a minute with a hundred and twenty at once.
+fn rates() -> Result<[Quota; 2], &'static str> {
     let quota = |amount: u64, secs, burst: u64| -> Option<Quota> {
         Some(Quota {
             amount: NonZeroU64::new(amount)?,
@@ -174,6 +191,16 @@ fn run() -> Result<Vec<(String, f64)>, Box<dyn Error>> {
     };
     let fast = quota(15, 1, 10).ok_or("a rate is not zero")?;
     let slow = quota(600, 60, 120).ok_or("a rate is not zero")?;
+    Ok([fast, slow])
+}
+
+/// Holds the limiter to the laws, and finds what share of requests each limiter refuses.
+fn run() -> Result<Vec<(String, f64)>, Box<dyn Error>> {
+    hold::<TwoRates>(64)?;
+
+    let (gcra, _) = file::read("policy.toml", POLICY)?;
+    let mut own = gcra.clone();
+    let [fast, slow] = rates()?;
     // A policy's limiters live as long as the program.
     let limiter: &'static TwoRates = Box::leak(Box::new(TwoRates::new(fast, slow)));
     own.limits[0].algorithm = Algorithm::Own(Own::new("two-rates", 10, limiter));
@@ -200,7 +227,16 @@ fn as_f64(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::run;
+    use super::{flooded, run};
+
+    #[test]
+    fn two_rates_let_no_more_through_than_one_of_them() {
+        let found = flooded().expect("there is a flood");
+        let [(_, gcra), (_, two_rates)] = found[..] else {
+            panic!("{found:?}");
+        };
+        assert!(1.0 < two_rates && two_rates < gcra, "{found:?}");
+    }
 
     #[test]
     fn two_rates_refuse_more_than_one_of_them() {

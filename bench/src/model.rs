@@ -113,6 +113,7 @@ pub fn policy() -> Policy {
             max_keys: NonZeroU32::new(1024).expect("not zero"),
             store: Store::Local,
             output_default: 10,
+            learn: false,
         }],
         pools: vec![Pool {
             name: "all".into(),

@@ -1,5 +1,7 @@
 //! Names of things as small numbers: no strings on the hot path.
 
+use core::num::NonZeroU32;
+
 /// Whom a driver is talking about; chosen by the driver, given back in effects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
@@ -84,5 +86,21 @@ impl KeyHash {
         }
         hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
         KeyHash(hash ^ (hash >> 32))
+    }
+}
+
+/// Whose answers are learned from together: a hash of tenant and model.
+///
+/// It travels with every request, so it is short: of a hundred thousand keys one pair or so learns together by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutputKey(pub NonZeroU32);
+
+impl OutputKey {
+    /// The hash of `tenant` and `model` under `seed`.
+    #[must_use]
+    pub fn of(seed: u64, tenant: &str, model: &str) -> OutputKey {
+        let KeyHash(hash) = KeyHash::of(seed, [tenant.as_bytes(), model.as_bytes()]);
+        let [a, b, c, d, ..] = hash.to_be_bytes();
+        OutputKey(NonZeroU32::new(u32::from_be_bytes([a, b, c, d])).unwrap_or(NonZeroU32::MIN))
     }
 }

@@ -103,6 +103,7 @@ fn serve(world: &World, nth: usize, mut dice: Rng, inbox: &Receiver<(RequestId, 
             class: Class {
                 route: Some(RouteId(0)),
                 charges,
+                ..Class::default()
             },
             estimate: Estimate::default(),
             needs: Needs {
@@ -273,6 +274,7 @@ fn policy(seed: u64, n_endpoints: u16, breaker: BreakerKind) -> Policy {
         max_keys: NonZeroU32::MIN,
         store: Store::Local,
         output_default: 0,
+        learn: false,
     };
     let route = Route {
         name: String::from("route"),

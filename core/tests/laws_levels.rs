@@ -1,11 +1,12 @@
 //! Several limits at once: key, tenant, model, route and everybody, of any algorithm, all of them or none.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::num::{NonZeroU32, NonZeroU64};
 
 use proptest::prelude::*;
 use tollgate_core::gate::{Granted, Limits, Reach, Used};
-use tollgate_core::id::{KeyHash, LimitId};
-use tollgate_core::limit::Standing;
+use tollgate_core::id::{KeyHash, LimitId, OutputKey};
+use tollgate_core::limit::{Outputs, Standing};
 use tollgate_core::memory::{Local, Memory, Shared};
 use tollgate_core::policy::{Algorithm, Charges, Class, Limit, Match, OnWait, Policy, Quota, Refund, Store};
 use tollgate_core::time::{Instant, Nanos};
@@ -20,6 +21,8 @@ const AGE: Nanos = Nanos::from_secs(1_000_000_000);
 struct Step {
     gap: Nanos,
     keys: [u64; LEVELS],
+    /// Whose answers it learns from.
+    who: u32,
     estimate: Estimate,
     exit: Exit,
 }
@@ -30,8 +33,10 @@ enum Exit {
     None,
     /// Nothing was launched for it.
     Undone,
-    /// It was answered, or failed, having used this.
+    /// It failed, having used this.
     Settled(Usage),
+    /// It was answered with this.
+    Answered(Usage),
 }
 
 fn algorithm(quotas: impl Strategy<Value = Quota>) -> impl Strategy<Value = Algorithm> {
@@ -71,6 +76,7 @@ fn limit(algorithm: Algorithm, unit: Unit, refund: Refund) -> Limit {
         max_keys: NonZeroU32::new(100).expect("not zero"),
         store: Store::Local,
         output_default: 20,
+        learn: false,
     }
 }
 
@@ -81,8 +87,9 @@ fn levels(algorithm: impl Strategy<Value = Algorithm>) -> impl Strategy<Value = 
         Unit::InputTokens,
         Unit::OutputTokens,
     ]);
-    let level = (algorithm, units, any::<bool>()).prop_map(|(algorithm, unit, refunds)| {
-        limit(algorithm, unit, if refunds { Refund::Full } else { Refund::None })
+    let level = (algorithm, units, any::<bool>(), any::<bool>()).prop_map(|(algorithm, unit, refunds, learn)| Limit {
+        learn,
+        ..limit(algorithm, unit, if refunds { Refund::Full } else { Refund::None })
     });
     prop::collection::vec(level, LEVELS).prop_map(|limits| Policy {
         limits,
@@ -94,15 +101,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let exit = prop_oneof![
         1 => Just(Exit::None),
         1 => Just(Exit::Undone),
-        2 => (0..80_u32, 0..80_u32).prop_map(|(input, output)| Exit::Settled(Usage { input, output })),
+        1 => (0..80_u32, 0..80_u32).prop_map(|(input, output)| Exit::Settled(Usage { input, output })),
+        1 => (0..80_u32, 0..80_u32).prop_map(|(input, output)| Exit::Answered(Usage { input, output })),
     ];
     let estimate =
         (0..60_u32, prop::option::of(0..60_u32)).prop_map(|(input, output)| Estimate { input, output, more: 0 });
     // The first level has the most keys, the last one for everybody.
     let keys = (0..8_u64, 0..4_u64, 0..3_u64, 0..2_u64).prop_map(|(a, b, c, d)| [a, b, c, d, 0]);
-    let step = (0..400_u64, keys, estimate, exit).prop_map(|(gap, keys, estimate, exit)| Step {
+    let step = (0..400_u64, keys, 1..4_u32, estimate, exit).prop_map(|(gap, keys, who, estimate, exit)| Step {
         gap: Nanos::from_millis(gap.saturating_sub(100)),
         keys,
+        who,
         estimate,
         exit,
     });
@@ -114,7 +123,11 @@ fn class(step: &Step) -> Class {
     for (at, key) in step.keys.iter().enumerate() {
         charges.push(LimitId::at(at), KeyHash(*key));
     }
-    Class { route: None, charges }
+    Class {
+        charges,
+        outputs: NonZeroU32::new(step.who).map(OutputKey),
+        ..Class::default()
+    }
 }
 
 fn standings<M: Memory>(limits: &Limits<M>, now: Instant) -> Vec<Standing> {
@@ -125,36 +138,52 @@ fn standings<M: Memory>(limits: &Limits<M>, now: Instant) -> Vec<Standing> {
 /// A request that runs.
 type Open = (Class, Granted, Estimate);
 
+/// What answers were like, kept from outside.
+type Answers = BTreeMap<OutputKey, Outputs>;
+
+fn assumed(answers: &Answers, class: &Class) -> Option<u32> {
+    let key = class.outputs.expect("everybody has one");
+    answers.get(&key).copied().unwrap_or_default().assumed()
+}
+
+fn learn(answers: &mut Answers, class: &Class, estimate: Estimate, exit: Exit) {
+    if let (Exit::Answered(usage), None) = (exit, estimate.output) {
+        let key = class.outputs.expect("everybody has one");
+        answers.entry(key).or_default().observe(usage.output);
+    }
+}
+
 fn end<M: Memory>(limits: &Limits<M>, open: &mut Vec<Open>, exit: Exit, now: Instant) -> Option<Open> {
     if open.is_empty() {
         return None;
     }
     let (class, granted, estimate) = match exit {
         Exit::None => return None,
-        Exit::Undone | Exit::Settled(_) => open.remove(0),
+        Exit::Undone | Exit::Settled(_) | Exit::Answered(_) => open.remove(0),
     };
     match exit {
         Exit::None => {}
         Exit::Undone => limits.undo_all(&class, granted, estimate, now),
-        Exit::Settled(usage) => {
-            let spent = PicoUsd::default();
-            limits.settle_all(&class, granted, estimate, Used { usage, spent }, now);
+        Exit::Settled(usage) | Exit::Answered(usage) => {
+            let used = Used {
+                usage,
+                spent: PicoUsd::default(),
+                complete: matches!(exit, Exit::Answered(_)),
+            };
+            limits.settle_all(&class, granted, estimate, used, now);
         }
     }
     Some((class, granted, estimate))
 }
 
-/// What one level is charged for what was used.
-fn cost(limit: &Limit, estimate: Estimate) -> u64 {
+/// What one level is charged for a request, `assumed` being what was learned.
+fn cost(limit: &Limit, estimate: Estimate, assumed: Option<u32>) -> u64 {
+    let output = assumed.filter(|_| limit.learns()).unwrap_or(limit.output_default);
     let most = limit.algorithm.most();
     let certain = limit.unit.cost(estimate.or(0), &[]);
     match estimate.output {
         Some(_) => certain,
-        None => limit
-            .unit
-            .cost(estimate.or(limit.output_default), &[])
-            .min(most)
-            .max(certain),
+        None => limit.unit.cost(estimate.or(output), &[]).min(most).max(certain),
     }
 }
 
@@ -169,13 +198,14 @@ proptest! {
     ) {
         let limits = Limits::<Local>::new(&policy);
         let (mut now, mut open) = (Instant::EPOCH, Vec::new());
+        let mut answers = Answers::new();
         for step in &steps {
             now += step.gap;
             let class = class(step);
             let before = standings(&limits, now);
             let alone = step.keys.iter().enumerate().all(|(level, key)| {
                 let standing = limits.standing(LimitId::at(level), KeyHash(*key), now);
-                cost(&policy.limits[level], step.estimate) <= standing.remaining
+                cost(&policy.limits[level], step.estimate, assumed(&answers, &class)) <= standing.remaining
             });
             let said = limits.take_all(&class, Reach::Local, step.estimate, now);
             prop_assert_eq!(said.is_ok(), alone, "all allow, if and only if each does");
@@ -183,7 +213,9 @@ proptest! {
                 prop_assert_eq!(standings(&limits, now), before, "a refusal is no charge");
             }
             open.extend(said.ok().map(|granted| (class, granted, step.estimate)));
-            end(&limits, &mut open, step.exit, now);
+            if let Some((class, _, estimate)) = end(&limits, &mut open, step.exit, now) {
+                learn(&mut answers, &class, estimate, step.exit);
+            }
         }
     }
 
@@ -202,12 +234,15 @@ proptest! {
             };
             let level = refusal.limit.index();
             let standing = limits.standing(refusal.limit, KeyHash(step.keys[level]), now);
-            let asked = cost(&policy.limits[level], step.estimate);
+            let asked = cost(&policy.limits[level], step.estimate, None);
             prop_assert!(standing.remaining < asked, "{refusal:?} has room");
             prop_assert_eq!(refusal.never, standing.limit < asked);
             // Alone, none of them refuses for longer.
             for (level, key) in step.keys.iter().enumerate() {
-                let mut one = Class::default();
+                let mut one = Class {
+                    outputs: class(step).outputs,
+                    ..Class::default()
+                };
                 one.charges.push(LimitId::at(level), KeyHash(*key));
                 match limits.take_all(&one, Reach::Local, step.estimate, now) {
                     Err(other) if !refusal.never => prop_assert!(!other.never && other.until <= refusal.until),
@@ -229,20 +264,30 @@ proptest! {
     ) {
         let limits = Limits::<Local>::new(&policy);
         let (mut now, mut open) = (Instant::EPOCH, Vec::new());
+        let mut answers = Answers::new();
+        let mut costs = VecDeque::new();
         let mut books = vec![[Books::default(); 8]; LEVELS];
         for step in &steps {
             now += step.gap;
             let class = class(step);
             if let Ok(granted) = limits.take_all(&class, Reach::Local, step.estimate, now) {
+                let assumed = assumed(&answers, &class);
+                let each_costs = |limit| cost(limit, step.estimate, assumed);
+                let charged: Vec<u64> = policy.limits.iter().map(each_costs).collect();
                 each(&class.charges, |level, key| {
-                    let cost = cost(&policy.limits[level], step.estimate);
+                    let cost = charged[level];
                     books[level][key].charged += cost;
                     books[level][key].reserved += cost;
                 });
                 open.push((class, granted, step.estimate));
+                costs.push_back(charged);
             }
             if let Some((class, _, estimate)) = end(&limits, &mut open, step.exit, now) {
-                each(&class.charges, |level, key| books[level][key].close(&policy.limits[level], estimate, step.exit));
+                let taken = costs.pop_front().expect("the oldest has ended");
+                each(&class.charges, |level, key| {
+                    books[level][key].close(&policy.limits[level], taken[level], step.exit);
+                });
+                learn(&mut answers, &class, estimate, step.exit);
             }
             for (level, keys) in books.iter().enumerate() {
                 for (key, books) in keys.iter().enumerate() {
@@ -291,12 +336,11 @@ struct Books {
 }
 
 impl Books {
-    fn close(&mut self, limit: &Limit, estimate: Estimate, exit: Exit) {
-        let taken = cost(limit, estimate);
+    fn close(&mut self, limit: &Limit, taken: u64, exit: Exit) {
         let truth = match exit {
             Exit::None | Exit::Undone => 0,
-            Exit::Settled(_) if matches!(limit.algorithm, Algorithm::Permits(_)) => 0,
-            Exit::Settled(used) => match limit.refund {
+            Exit::Settled(_) | Exit::Answered(_) if matches!(limit.algorithm, Algorithm::Permits(_)) => 0,
+            Exit::Settled(used) | Exit::Answered(used) => match limit.refund {
                 Refund::Full => limit.unit.cost(used, &[]),
                 Refund::None => limit.unit.cost(used, &[]).max(taken),
             },

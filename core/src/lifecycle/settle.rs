@@ -93,7 +93,7 @@ impl Lifecycle {
         self.return_withdrawal(turn);
         self.uncount(turn);
         self.sample_end(turn, end);
-        self.settle_limits(turn);
+        self.settle_limits(turn, end);
         self.outcome.end = end;
         self.outcome.finished = turn.now;
         self.phase = Phase::Settled;
@@ -224,7 +224,7 @@ impl Lifecycle {
     }
 
     /// Charges what was used. Where nothing was launched, nothing was used, and nothing was ever charged.
-    fn settle_limits<M: Memory>(&mut self, turn: &mut Turn<'_, M>) {
+    fn settle_limits<M: Memory>(&mut self, turn: &mut Turn<'_, M>, end: End) {
         let launched = 0 < self.outcome.attempts;
         let used = self.outcome.usage;
         let granted = core::mem::take(&mut self.holds.limits);
@@ -233,7 +233,12 @@ impl Lifecycle {
             let (class, estimate) = (&self.request.class, self.request.estimate);
             if launched {
                 let spent = self.outcome.spent;
-                let used = Used { usage: used, spent };
+                let complete = end == End::Completed;
+                let used = Used {
+                    usage: used,
+                    spent,
+                    complete,
+                };
                 limits.settle_all(class, granted, estimate, used, turn.now);
             } else {
                 limits.undo_all(class, granted, estimate, turn.now);

@@ -1,7 +1,7 @@
 //! From what a request says to the route and the limits that decide it: once per request, before anything else.
 
 use super::{Limit, Partition, Policy};
-use crate::id::{KeyHash, LimitId, RouteId};
+use crate::id::{KeyHash, LimitId, OutputKey, RouteId};
 
 /// What is known of a request before it is admitted. Absent words are empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +63,8 @@ pub struct Class {
     pub route: Option<RouteId>,
     /// The limits that apply, and under which keys.
     pub charges: Charges,
+    /// Whose answers it learns from and teaches, if one of these limits learns.
+    pub outputs: Option<OutputKey>,
 }
 
 /// The limits that apply to a request, at most [`Charges::MOST`], in file order.
@@ -118,14 +120,17 @@ impl Policy {
         let route = self.routes.iter().position(|route| route.matches.holds(facts));
         let route_name = route.map_or("", |at| self.routes[at].name.as_str());
         let mut charges = Charges::default();
+        let mut learns = false;
         for (at, limit) in self.limits.iter().enumerate() {
             if limit.when.holds(facts) {
                 charges.push(LimitId::at(at), key(seed, limit, facts, route_name));
+                learns |= limit.learns();
             }
         }
         Class {
             route: route.map(RouteId::at),
             charges,
+            outputs: learns.then(|| OutputKey::of(seed, facts.tenant, facts.model)),
         }
     }
 }

@@ -32,6 +32,18 @@ pub struct Limit {
     pub store: Store,
     /// Output tokens assumed of a request that names no maximum.
     pub output_default: u32,
+    /// Whether what answers of the same tenant and model were like is assumed instead, once there are any; see
+    /// [`Limit::learns`].
+    pub learn: bool,
+}
+
+impl Limit {
+    /// Whether it assumes what was learned. One whose state lives elsewhere does not: there, nobody knows.
+    #[must_use]
+    #[inline]
+    pub fn learns(&self) -> bool {
+        self.learn && self.store == Store::Local
+    }
 }
 
 /// Units per length of time, and how many of them at once.

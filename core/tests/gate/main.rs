@@ -326,6 +326,7 @@ fn a_fallback_charge_is_settled_where_it_was_taken() {
             max_keys: NonZeroU32::MIN,
             store,
             output_default: 0,
+            learn: false,
         });
     }
     let mut world = World::new(policy);
@@ -412,6 +413,7 @@ fn money_is_settled_by_what_attempts_cost() {
         max_keys: NonZeroU32::MIN,
         store: Store::Local,
         output_default: 0,
+        learn: false,
     });
     let mut world = World::new(policy);
     let mut request = chat();

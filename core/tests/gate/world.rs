@@ -96,6 +96,7 @@ pub(crate) fn on_route(route: u16) -> Request {
         class: Class {
             route: Some(RouteId(route)),
             charges: Charges::default(),
+            ..Class::default()
         },
         ..Request::default()
     }

@@ -38,7 +38,8 @@ impl<M: Memory, E: Entropy, W: Watch> World<'_, M, E, W> {
         };
         if let Some(whose) = charged {
             life.charged.push(whose);
-            self.ledger.reserve(self.gate.policy(), &request, whose);
+            self.ledger
+                .reserve(self.gate.policy(), life.lifecycle.id(), &request, whose);
         }
         if !is_live {
             for whose in std::mem::take(&mut self.lives[id].charged) {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_core::id::{KeyHash, LimitId};
-use tollgate_core::lifecycle::{Lifecycle, Request};
+use tollgate_core::id::{KeyHash, LimitId, OutputKey, RequestId};
+use tollgate_core::lifecycle::{End, Lifecycle, Request};
+use tollgate_core::limit::Outputs;
 use tollgate_core::policy::{Algorithm, OnOutage, Policy, Refund, Store};
 use tollgate_core::usage::{Cost, PicoUsd, Unit, Usage};
 
@@ -14,6 +15,36 @@ use super::plan::AGE;
 pub(crate) struct Ledger {
     lines: BTreeMap<(LimitId, KeyHash), Line>,
     followed: Vec<bool>,
+    answers: Answers,
+    /// What was assumed of the answers of each request that is charged.
+    assumed: BTreeMap<RequestId, Option<u32>>,
+}
+
+/// What answers were like, by whose they were; those that found no room together.
+#[derive(Debug, Default)]
+struct Answers {
+    own: BTreeMap<OutputKey, Outputs>,
+    shared: Outputs,
+    /// So many have their own.
+    most: usize,
+}
+
+impl Answers {
+    fn assumed(&self, key: OutputKey) -> Option<u32> {
+        let has_room = self.own.len() < self.most;
+        match self.own.get(&key) {
+            Some(own) => own.assumed(),
+            None if has_room => None,
+            None => self.shared.assumed(),
+        }
+    }
+
+    fn observe(&mut self, key: OutputKey, output: u32) {
+        if self.own.len() < self.most {
+            self.own.entry(key).or_default();
+        }
+        self.own.get_mut(&key).unwrap_or(&mut self.shared).observe(output);
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,23 +79,42 @@ impl Ledger {
                 .iter()
                 .map(|limit| forgets_nothing(limit.algorithm))
                 .collect(),
+            answers: Answers {
+                most: n_keys(policy),
+                ..Answers::default()
+            },
+            assumed: BTreeMap::new(),
         }
     }
 
     /// A request was charged its estimate.
-    pub(crate) fn reserve(&mut self, policy: &Policy, request: &Request, whose: Whose) {
+    pub(crate) fn reserve(&mut self, policy: &Policy, id: RequestId, request: &Request, whose: Whose) {
+        let answers = &self.answers;
+        let assumed = *self
+            .assumed
+            .entry(id)
+            .or_insert_with(|| answers.assumed(request.class.outputs?));
         for (limit, key) in self.charged(policy, request, whose) {
             let line = self.lines.entry((limit, key)).or_default();
-            line.reserved += estimated(policy, limit, request);
+            line.reserved += estimated(policy, limit, request, assumed);
         }
     }
 
     /// A request is over.
     pub(crate) fn settle(&mut self, policy: &Policy, lifecycle: &Lifecycle, whose: Whose) {
         let (request, outcome) = (lifecycle.request(), lifecycle.outcome());
+        let assumed = self.assumed[&lifecycle.id()];
+        // Once a request: what fell back is charged beside what is here.
+        if let Some(key) = request.class.outputs
+            && whose == Whose::Local
+            && outcome.end == End::Completed
+            && request.estimate.output.is_none()
+        {
+            self.answers.observe(key, outcome.usage.output);
+        }
         for (limit, key) in self.charged(policy, request, whose) {
             let line = self.lines.entry((limit, key)).or_default();
-            let reserved = estimated(policy, limit, request);
+            let reserved = estimated(policy, limit, request, assumed);
             line.reserved -= reserved;
             if 0 < outcome.attempts {
                 line.used += used(policy, limit, outcome.usage, outcome.spent, reserved);
@@ -92,13 +142,21 @@ impl Ledger {
     }
 }
 
-fn estimated(policy: &Policy, limit: LimitId, request: &Request) -> Cost {
+/// Keys with a place of their own, of what is learned.
+fn n_keys(policy: &Policy) -> usize {
+    let limits = policy.limits.iter().filter(|limit| limit.learns());
+    let most = limits.map(|limit| limit.max_keys.get()).max().unwrap_or(0);
+    usize::try_from(most).expect("a few")
+}
+
+fn estimated(policy: &Policy, limit: LimitId, request: &Request, assumed: Option<u32>) -> Cost {
     let limit = &policy.limits[limit.index()];
+    let default = assumed.filter(|_| limit.learns()).unwrap_or(limit.output_default);
     let (input, output) = (
         u64::from(request.estimate.input),
         request.estimate.output.map(u64::from),
     );
-    let assumed = output.unwrap_or(u64::from(limit.output_default));
+    let assumed = output.unwrap_or(u64::from(default));
     let most = limit.algorithm.most();
     match (limit.unit, output) {
         (Unit::Requests | Unit::InFlight, _) => 1,
@@ -107,7 +165,7 @@ fn estimated(policy: &Policy, limit: LimitId, request: &Request) -> Cost {
             let cost = |output| limit.unit.cost(request.estimate.or(output), &rates);
             match output {
                 Some(_) => cost(0),
-                None => cost(limit.output_default).min(most).max(cost(0)),
+                None => cost(default).min(most).max(cost(0)),
             }
         }
         (Unit::InputTokens, _) => input,

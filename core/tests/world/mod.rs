@@ -12,11 +12,12 @@ pub(crate) mod plan;
 mod strays;
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tollgate_core::dice::{Dice, Rng};
 use tollgate_core::gate::{Gate, GateInput, Snapshot};
-use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, PoolId, RequestId, RouteId, TenantId};
+use tollgate_core::id::{AttemptId, EndpointId, KeyHash, LimitId, OutputKey, PoolId, RequestId, RouteId, TenantId};
 use tollgate_core::lifecycle::{
     AttemptEvent, Effect, Effects, ErrorCode, Input, Lifecycle, Phase, Request, Ruling, Verdict,
 };
@@ -268,6 +269,10 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
                 charges.push(LimitId::at(limit), KeyHash(dice.below(3)));
             }
         }
+        let limits = &self.gate.policy().limits;
+        let learns = (0..charges.len()).any(|at| limits[charges.at(at).0.index()].learns());
+        let who = NonZeroU32::new(1 + dice.small(3)).map(OutputKey);
+        let outputs = who.filter(|_| learns);
         let estimate = Estimate {
             input: dice.small(100),
             output: dice.chance(60).then(|| dice.small(100)),
@@ -281,7 +286,11 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
             ..Needs::default()
         };
         let request = Request {
-            class: Class { route, charges },
+            class: Class {
+                route,
+                charges,
+                outputs,
+            },
             estimate,
             needs,
             stream: dice.chance(50),

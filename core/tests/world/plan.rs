@@ -351,6 +351,7 @@ fn limit(dice: &mut impl Entropy) -> Limit {
         },
         store: store(dice, unit),
         output_default: dice.pick(&[0, 10, 1_000]),
+        learn: dice.chance(50),
     }
 }
 

@@ -86,7 +86,10 @@ impl<O: Observer> Engine<'_, O> {
                         Some(usage) => {
                             // A store elsewhere counts no money: a checked policy has no such limit.
                             let spent = PicoUsd::default();
-                            limits.settle_all(class, granted, estimate, Used { usage, spent }, self.now);
+                            // Nor does it learn: limits that do are the gateway's own.
+                            let complete = false;
+                            let used = Used { usage, spent, complete };
+                            limits.settle_all(class, granted, estimate, used, self.now);
                         }
                         None => limits.undo_all(class, granted, estimate, self.now),
                     }

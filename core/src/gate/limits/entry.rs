@@ -1,6 +1,7 @@
 //! One limit: its algorithm, the states of its keys, and what a request costs it.
 
 use alloc::boxed::Box;
+use core::num::NonZeroU32;
 
 use super::adaptive::{AdaptiveLaw, AdaptiveLimit, with_adaptive_law};
 use super::{Reach, Used};
@@ -22,6 +23,8 @@ pub(super) struct Entry<M: Memory> {
     pub(super) store: Store,
     /// Output tokens assumed of a request that names no maximum.
     output_default: u32,
+    /// Whether what was learned is assumed instead.
+    learns: bool,
     /// The most that the limit can ever hold.
     most: Cost,
     /// Units charged on an estimate and not settled yet, of all keys.
@@ -93,6 +96,7 @@ impl<M: Memory> Entry<M> {
             refund: limit.refund,
             store: limit.store,
             output_default: limit.output_default,
+            learns: limit.learns(),
             most: limit.algorithm.most(),
             reserved: Slot::new(0),
         }
@@ -116,18 +120,27 @@ impl<M: Memory> Entry<M> {
     /// What the request is charged. What it does not say is assumed, but never more than the limit can hold: a
     /// request is not refused for ever on a guess.
     #[inline]
-    pub(super) fn cost<'a>(&self, estimate: Estimate, rates: impl FnOnce() -> &'a [Rates]) -> Cost {
+    pub(super) fn cost<'a>(
+        &self,
+        estimate: Estimate,
+        assumed: Option<NonZeroU32>,
+        rates: impl FnOnce() -> &'a [Rates],
+    ) -> Cost {
         match self.unit {
             Unit::Requests | Unit::InFlight => 1,
-            Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => self.estimated(estimate, &[]),
-            Unit::MicroUsd => self.estimated(estimate, rates()),
+            Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => self.estimated(estimate, assumed, &[]),
+            Unit::MicroUsd => self.estimated(estimate, assumed, rates()),
         }
     }
 
-    /// What is charged where it depends on tokens.
+    /// What is charged where it depends on tokens. `assumed` is what was learned of an answer.
     #[inline(never)]
-    fn estimated(&self, estimate: Estimate, rates: &[Rates]) -> Cost {
-        let cost = self.unit.cost(estimate.or(self.output_default), rates);
+    fn estimated(&self, estimate: Estimate, assumed: Option<NonZeroU32>, rates: &[Rates]) -> Cost {
+        let output = match assumed {
+            Some(assumed) if self.learns => assumed.get(),
+            Some(_) | None => self.output_default,
+        };
+        let cost = self.unit.cost(estimate.or(output), rates);
         if estimate.output.is_some() {
             return cost;
         }
@@ -172,7 +185,8 @@ impl<M: Memory> Entry<M> {
 
     pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Used) {
         self.release(taken);
-        if self.unit == Unit::Requests {
+        let comes_back = matches!(self.law, Law::Permits(..) | Law::Adaptive(_));
+        if self.unit == Unit::Requests && !comes_back {
             // One was taken, and one it was.
             return;
         }

@@ -7,13 +7,19 @@
 //! | What was charged is reserved, was used, or was given back, on every exit. | `reserved_used_and_refunded_are_what_was_charged` |
 //! | Money is reserved as what the dearest endpoint would ask for it, rounded up. | `money_is_reserved_at_the_dearest` |
 //! | Either memory decides alike. | `levels_are_decided_alike_by_either_memory` |
+//! | Only whole answers to requests that name no maximum teach what to assume. | `aborted_answers_teach_nothing` |
+//! | Whatever was learned, what is certain is charged, and a guess is no reason to refuse for ever. | `what_is_certain_is_charged` |
+//! | What was learned stays; keys beyond the bound learn together. | `forgetting_forgets_nothing_that_was_learned`, `keys_beyond_the_bound_learn_together` |
 
 mod adaptive;
 mod entry;
+mod outputs;
 
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use entry::Entry;
+use outputs::Learned;
 
 use crate::dice::Rng;
 use crate::id::{KeyHash, LimitId, RouteId};
@@ -28,6 +34,8 @@ pub struct Limits<M: Memory> {
     entries: Vec<Entry<M>>,
     /// What a request may cost at most, by route.
     rates: Vec<Vec<Rates>>,
+    /// What answers were like, if a limit learns from them.
+    learned: Option<Learned<M>>,
 }
 
 /// What a request has used, once it is over.
@@ -37,6 +45,8 @@ pub struct Used {
     pub usage: Usage,
     /// What all attempts cost together, as far as is known.
     pub spent: PicoUsd,
+    /// Whether the client has the whole answer: only then its length teaches anything.
+    pub complete: bool,
 }
 
 /// Which of a request's limits are meant.
@@ -65,6 +75,8 @@ pub struct Granted {
     overflow: u8,
     /// Which of them adapt, and do not know yet how the request fares.
     unsampled: u8,
+    /// Output tokens that were assumed of an answer where limits learn.
+    assumed: Option<NonZeroU32>,
 }
 
 /// How a request fared, for the limits that adapt.
@@ -110,6 +122,7 @@ impl Granted {
             charged: self.charged | fallback.charged,
             overflow: self.overflow | fallback.overflow,
             unsampled: self.unsampled | fallback.unsampled,
+            assumed: self.assumed,
         }
     }
 }
@@ -136,6 +149,7 @@ impl<M: Memory> Limits<M> {
             rates: (0..policy.routes.len())
                 .map(|at| policy.rates(RouteId::at(at)))
                 .collect(),
+            learned: Learned::new(policy),
         }
     }
 
@@ -159,6 +173,7 @@ impl<M: Memory> Limits<M> {
             at: now,
             taken: now,
             fallen: now,
+            assumed: self.assumed(class, estimate),
             ..Granted::default()
         };
         for index in 0..class.charges.len() {
@@ -167,7 +182,7 @@ impl<M: Memory> Limits<M> {
             if !entry.is_in(reach) {
                 continue;
             }
-            let (decision, place) = entry.take(key, now, entry.cost(estimate, || self.rates_of(class)));
+            let (decision, place) = entry.take(key, now, self.cost(entry, class, estimate, &granted));
             match decision {
                 Decision::Allow { at } => {
                     granted.at = granted.at.max(at);
@@ -183,7 +198,7 @@ impl<M: Memory> Limits<M> {
                         overflow: place == Place::Overflow,
                     };
                     self.undo_all(class, granted, estimate, now);
-                    return Err(self.binding(class, reach, index + 1, estimate, now, refusal));
+                    return Err(self.binding(class, reach, index + 1, estimate, &granted, refusal));
                 }
                 Decision::Never => {
                     self.undo_all(class, granted, estimate, now);
@@ -224,12 +239,19 @@ impl<M: Memory> Limits<M> {
         }
     }
 
-    /// Trues up what was granted on an estimate, now that the truth is known.
+    /// Trues up what was granted on an estimate, now that the truth is known, and learns from it.
     pub fn settle_all(&self, class: &Class, granted: Granted, estimate: Estimate, used: Used, now: Instant) {
         for index in 0..class.charges.len() {
             if let Some((entry, key, place, taken)) = self.hold(class, granted, index, estimate) {
                 entry.settle(key, place, now, taken, used);
             }
+        }
+        if let Some(key) = class.outputs
+            && used.complete
+            && estimate.output.is_none()
+            && let Some(learned) = &self.learned
+        {
+            learned.observe(key, estimate, used.usage);
         }
     }
 
@@ -299,7 +321,7 @@ impl<M: Memory> Limits<M> {
         reach: Reach,
         from: usize,
         estimate: Estimate,
-        now: Instant,
+        granted: &Granted,
         mut refusal: LimitRefusal,
     ) -> LimitRefusal {
         for index in from..class.charges.len() {
@@ -308,7 +330,7 @@ impl<M: Memory> Limits<M> {
             if !entry.is_in(reach) {
                 continue;
             }
-            match entry.peek(key, now, entry.cost(estimate, || self.rates_of(class))) {
+            match entry.peek(key, granted.taken, self.cost(entry, class, estimate, granted)) {
                 Decision::Allow { .. } => {}
                 Decision::Wait { until } => {
                     if refusal.until < until {
@@ -323,6 +345,20 @@ impl<M: Memory> Limits<M> {
             }
         }
         refusal
+    }
+
+    /// Output tokens to assume of each answer; nothing if the request says, or no limit of it learns.
+    #[inline]
+    fn assumed(&self, class: &Class, estimate: Estimate) -> Option<NonZeroU32> {
+        let key = class.outputs?;
+        let learned = self.learned.as_ref().filter(|_| estimate.output.is_none())?;
+        learned.assumed(key).and_then(NonZeroU32::new)
+    }
+
+    /// What the request costs one of its limits.
+    #[inline]
+    fn cost(&self, entry: &Entry<M>, class: &Class, estimate: Estimate, granted: &Granted) -> Cost {
+        entry.cost(estimate, granted.assumed, || self.rates_of(class))
     }
 
     /// What a request of `class` may cost.
@@ -346,7 +382,7 @@ impl<M: Memory> Limits<M> {
         let entry = &self.entries[limit.index()];
         let place = granted.place(index);
         let taken = Taken {
-            cost: entry.cost(estimate, || self.rates_of(class)),
+            cost: self.cost(entry, class, estimate, &granted),
             at: if entry.store == Store::Local {
                 granted.taken
             } else {

@@ -110,6 +110,7 @@ mod tests {
             max_keys: NonZeroU32::MIN,
             store: Store::Local,
             output_default: 1,
+            learn: false,
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) fn read(section: &mut Section<'_>) -> raw::Limit {
     let (algorithm, burst) = law::algorithm(section, law);
     let max_keys = section.or("max_keys", kind::integer(1_u32, MOST_KEYS), 100_000);
     law::memory(section, algorithm, max_keys, burst);
+    let store = store(&mut section.table_or_empty("store"), law, unit);
+    let (output_default, learn) = estimate(section, unit, store);
     let checked = Limit {
         name: name.value,
         algorithm,
@@ -32,8 +34,9 @@ pub(super) fn read(section: &mut Section<'_>) -> raw::Limit {
         on_wait: law::on_wait(section, law, algorithm),
         refund: section.or("refund", kind::one_of(REFUNDS, &[]), Refund::Full),
         max_keys: NonZeroU32::new(max_keys).unwrap_or(NonZeroU32::MIN),
-        store: store(&mut section.table_or_empty("store"), law, unit),
-        output_default: output_default(section, unit),
+        store,
+        output_default,
+        learn,
     };
     raw::Limit {
         checked,
@@ -90,22 +93,32 @@ fn store(table: &mut Section<'_>, law: Option<Law>, unit: Unit) -> Store {
     }
 }
 
-fn output_default(section: &Section<'_>, unit: Unit) -> u32 {
+/// Output tokens assumed of a request that names no maximum, and whether more is learned.
+fn estimate(section: &Section<'_>, unit: Unit, store: Store) -> (u32, bool) {
     const DEFAULT: u32 = 512;
     if !matches!(unit, Unit::Tokens | Unit::OutputTokens | Unit::MicroUsd) {
         let message = "nothing is estimated for this unit";
         let help = "leave it out, or count \"tokens\", \"output-tokens\" or \"micro-usd\"";
         section.forbid("estimate", message, "no meaning here", help);
-        return DEFAULT;
+        return (DEFAULT, false);
     }
     let table = section.table_or_empty("estimate");
-    table.optional("learn", |value: &Value<'_>| {
-        if kind::boolean(value)? {
-            return Err(later("learning the estimate", "learn = false, or leave it out"));
-        }
-        Ok(())
-    });
-    table.or("output_default", kind::integer(1_u32, 1 << 24), DEFAULT)
+    let learn = table.or(
+        "learn",
+        |value: &Value<'_>| {
+            let learn = kind::boolean(value)?;
+            if learn && store != Store::Local {
+                let help = "learn = false, or store = { kind = \"local\" }";
+                return Err(later("learning the estimate of a limit in Redis", help));
+            }
+            Ok(learn)
+        },
+        false,
+    );
+    (
+        table.or("output_default", kind::integer(1_u32, 1 << 24), DEFAULT),
+        learn,
+    )
 }
 
 fn partition(value: &Value<'_>) -> Result<Partition, Wrong> {
