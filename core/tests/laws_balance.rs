@@ -348,7 +348,9 @@ fn weighted_random_holds_weights() {
         ([5, 1, 1, 3, 100], [true; 5]),
         ([1_000, 1, 7, 3, 9], [false, true, true, false, true]),
     ] {
-        let pool = PlainPool::alike(5).with_weights(&weights).with_available(&available);
+        let mut pool = PlainPool::alike(5).with_available(&available);
+        // In the smallest units there are: a sum that is off by one would be seen.
+        pool.weights = weights.to_vec();
         let shares = weights
             .iter()
             .zip(available)
@@ -358,13 +360,6 @@ fn weighted_random_holds_weights() {
             WeightedRandom.pick(&pool, &mut rng).expect("one is available")
         });
     }
-    // The smallest weights there are, of endpoints that have just come back: one too many would be seen.
-    let mut pool = PlainPool::alike(3);
-    pool.weights = vec![1, 2, 3];
-    let mut rng = Rng::new(25);
-    assert_in_proportion(&[1, 2, 3], || {
-        WeightedRandom.pick(&pool, &mut rng).expect("one is available")
-    });
 }
 
 /// Of each pair `i`, `j` the chance to be compared is `w_i / W * w_j / (W - w_i)`, and that with the two exchanged.

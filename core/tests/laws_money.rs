@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tollgate_core::gate::{Limits, Reach};
 use tollgate_core::id::{KeyHash, LimitId, RouteId};
 use tollgate_core::memory::Local;
-use tollgate_core::policy::{Charges, Class, Policy, file};
+use tollgate_core::policy::{Class, Policy, file};
 use tollgate_core::time::Instant;
 use tollgate_core::usage::Estimate;
 
@@ -38,7 +38,7 @@ proptest! {
     ) {
         let policy = policy(&prices);
         let limits = Limits::<Local>::new(&policy);
-        let mut class = Class { route: Some(RouteId::at(0)), charges: Charges::default() };
+        let mut class = Class { route: Some(RouteId::at(0)), ..Class::default() };
         class.charges.push(LimitId::at(0), KeyHash(1));
         let estimate = Estimate { input, output: Some(output), more: 0 };
         prop_assert!(limits.take_all(&class, Reach::Local, estimate, Instant::EPOCH).is_ok());

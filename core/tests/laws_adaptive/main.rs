@@ -58,9 +58,15 @@ mod near {
     use super::*;
 
     obey! {
-        aimd: Aimd::new, { only_what_is_near_it_raises }
-        vegas: Vegas::new, { only_what_is_near_it_raises }
-        gradient2: Gradient2::new, { only_what_is_near_it_raises }
+        aimd: Aimd::new, {
+            only_what_is_near_it_raises
+        }
+        vegas: Vegas::new, {
+            only_what_is_near_it_raises
+        }
+        gradient2: Gradient2::new, {
+            only_what_is_near_it_raises
+        }
     }
 }
 
