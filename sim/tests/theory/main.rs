@@ -8,7 +8,7 @@
 //! What was measured is written down in `docs/validation.md`, and compared with it: see [`page`], which also says
 //! what is left out and why.
 //!
-//! Simulations of more than five million requests run where `TOLLGATE_FULL` is set, as in `.ci/full`.
+//! Simulations of more than three million requests run where `TOLLGATE_FULL` is set, as in `.ci/full`.
 //!
 //! `THEORY_ONLY=mm1` runs the cases with that in their name, `THEORY_SEED=9` starts at another seed, and `--nocapture`
 //! prints the table.
@@ -94,7 +94,7 @@ fn measure_alone(case: &Case) -> Option<Measured> {
 /// Simulations shared by the cases that need the same, and whether these are all: the longest may be left for another time.
 fn group(cases: &[Case]) -> (Vec<Group>, bool) {
     /// The most requests of a simulation that runs at every change.
-    const SHORT: u64 = 5_000_000;
+    const SHORT: u64 = 3_000_000;
     let is_full = std::env::var_os("TOLLGATE_FULL").is_some();
     let mut is_whole = true;
     let mut groups: Vec<Group> = Vec::new();
