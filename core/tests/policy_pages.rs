@@ -243,13 +243,17 @@ fn every_law_of_a_page_names_its_test() {
     for folder in ["core/tests", "core/src", "sim/tests"] {
         tests(&root().join(folder), &mut names);
     }
+    let is_law = |word: &&str| word.contains('_') && !word.contains(['/', ':']);
+    for law in quoted(&text(&root().join("docs/laws-broken.md"))).filter(is_law) {
+        assert!(names.contains(law), "docs/laws-broken.md: there is no test `{law}`");
+    }
     let mut laws = 0;
     for (name, text) in pages().iter().filter(|(name, _)| name != "README.md") {
         let (_, section) = text
             .split_once("\n## Laws\n")
             .unwrap_or_else(|| panic!("docs/algorithms/{name} has no laws"));
         let section = section.split("\n## ").next().unwrap_or_default();
-        for law in quoted(section).filter(|word| word.contains('_') && !word.contains(['/', ':'])) {
+        for law in quoted(section).filter(is_law) {
             laws += 1;
             assert!(names.contains(law), "docs/algorithms/{name}: there is no test `{law}`");
         }

@@ -482,11 +482,15 @@ mod tests {
             };
             let now = Instant::EPOCH;
             let first = queue.push(now, waiter(0)).expect("there is room");
-            for number in 1..10_000 {
+            // Whoever goes has one before it who waits, and one behind it.
+            let mut last = queue.push(now, waiter(1)).expect("there is room");
+            for number in 2..10_000 {
                 let place = queue.push(now, waiter(number)).expect("there is room");
-                assert_eq!(queue.remove(place), Removal::Removed);
+                assert_eq!(queue.remove(last), Removal::Removed);
+                last = place;
                 assert!(queue.entries.len() < 2 * (3 + GONE), "{} entries", queue.entries.len());
             }
+            assert_eq!(queue.remove(last), Removal::Removed);
             assert_eq!(queue.remove(first), Removal::Removed);
             assert!(queue.entries.is_empty());
             assert!(queue.line.len() <= 7, "{order:?} remembers {}", queue.line.len());

@@ -11,9 +11,10 @@ use tollgate_core::usage::Estimate;
 
 use super::world::{SECOND, World, attempt, chat, policy, trips_at_once};
 
-/// Endpoint 0 and two backups, one behind the other.
+/// Endpoint 0 and two backups, one behind the other; nobody waits, so that what is overlooked is not found by a queue.
 fn tiers() -> Policy {
     let mut policy = policy(&[3]);
+    policy.pools[0].queue.length = 0;
     for (endpoint, tier) in policy.endpoints.iter_mut().zip([0, 3, 200]) {
         endpoint.tier = tier;
         endpoint.max_in_flight = Some(NonZeroU32::MIN);
@@ -117,6 +118,46 @@ fn old_loads_are_as_of_the_last_period() {
         world.leave([life]);
         assert_eq!(lives.len(), 6);
     }
+}
+
+/// Whoever goes without an answer changes a load too, and writes down first what was true before.
+#[test]
+fn who_leaves_writes_the_board_first() {
+    let mut world = World::new(stale(LoadKind::InFlight));
+    let (one, first) = launch(&mut world);
+    assert_eq!(first.0, 0);
+    world.now += SECOND;
+    world.leave([one]);
+    let (life, endpoint) = launch(&mut world);
+    assert_eq!(endpoint.0, 1, "one against none at the turn");
+    world.leave([life]);
+}
+
+/// Nobody looks at the turn of the period; who looks later finds how old attempts were then.
+#[test]
+fn the_board_is_as_of_the_turn_and_not_of_the_look() {
+    let mut policy = stale(LoadKind::Time {
+        until: Until::FirstToken,
+        in_flight: true,
+    });
+    policy.endpoints[0].max_in_flight = NonZeroU32::new(2);
+    let mut world = World::new(policy);
+    let (old, first) = launch(&mut world);
+    let (leaves, second) = launch(&mut world);
+    world.now += Nanos::from_millis(900);
+    let (young, third) = launch(&mut world);
+    let (also_young, fourth) = launch(&mut world);
+    assert_eq!(
+        [first.0, second.0, third.0, fourth.0],
+        [0, 0, 1, 1],
+        "the first is full"
+    );
+    world.leave([leaves]);
+    // At the turn one second against twice a tenth; at the look 1.95 s against twice 1.05 s.
+    world.now += Nanos::from_millis(1_050);
+    let (life, endpoint) = launch(&mut world);
+    assert_eq!(endpoint.0, 1);
+    world.leave([old, young, also_young, life]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod balance;
 mod keys;
+mod outlier;
 mod throttle;
 mod world;
 
@@ -15,8 +16,7 @@ use tollgate_core::lifecycle::{
     AttemptEvent, Effect, Ejection, End, Input, Phase, Refusal, Request, Ruling, Ticket, Verdict,
 };
 use tollgate_core::policy::{
-    Algorithm, Backoff, BreakerKind, Charges, Jitter, Limit, Match, Needs, OnOutage, OnWait, Outlier, Percent, Price,
-    Probe, Quota, Refund, Row, Store,
+    Algorithm, Backoff, Charges, Jitter, Limit, Match, Needs, OnOutage, OnWait, Price, Probe, Quota, Refund, Store,
 };
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Unit, Usage};
@@ -442,57 +442,4 @@ fn money_is_settled_by_what_attempts_cost() {
     let answer = second.expect("every endpoint has one").rates().cost(usage);
     assert_eq!(life.outcome().spent.micro_usd(), 100 + answer.micro_usd());
     assert_eq!(left(&world), 100_000 - life.outcome().spent.micro_usd());
-}
-
-/// An outlier is ejected at once, comes back at a sweep, and the gate is woken for every sweep.
-#[test]
-fn an_outlier_comes_back_at_a_sweep() {
-    let mut policy = policy(&[2]);
-    policy.pools[0].breaker = BreakerKind::Outlier(Outlier {
-        consecutive_5xx: Row {
-            length: NonZeroU32::MIN,
-            enforcing: Percent::ALL,
-        },
-        ..Outlier::default()
-    });
-    let mut world = World::new(policy);
-    let sweep = |secs| Effect::WakeGateAt {
-        at: Instant::from_secs(secs),
-    };
-    // It is 10 s: a sweep is due, and the next is known.
-    assert_eq!(world.tell_gate(GateInput::Start), [sweep(20)]);
-
-    world.now = Instant::from_secs(12);
-    let mut doomed = world.start(chat());
-    let endpoint = world.launched();
-    let until = Instant::from_secs(50);
-    let effects = world.fail(&mut doomed, Fault::Server);
-    let ejection = Ejection::Outlier;
-    assert!(effects.contains(&Effect::Eject {
-        endpoint,
-        ejection,
-        until
-    }));
-
-    // One of two is the share that always may be out: the other fails, and stays.
-    let mut other = world.start(chat());
-    assert_ne!(world.launched(), endpoint);
-    world.fail(&mut other, Fault::Server);
-    let mut third = world.start(chat());
-    assert_ne!(world.launched(), endpoint);
-    world.finish(&mut third);
-
-    for secs in [20, 30, 40] {
-        world.now = Instant::from_secs(secs);
-        assert_eq!(world.tell_gate(GateInput::Wake), [sweep(secs + 10)]);
-    }
-    world.now = until;
-    assert_eq!(
-        world.tell_gate(GateInput::Wake),
-        [Effect::Restore { endpoint }, sweep(60)]
-    );
-    assert_eq!(
-        world.gate.snapshot(until).endpoints[endpoint.index()].restored_at,
-        until
-    );
 }

@@ -19,6 +19,7 @@ const LEAVES_BOUNDS: u8 = 1;
 const GROWS_BY_ITSELF: u8 = 2;
 const REWARDS_DROPS: u8 = 3;
 const SAYS_OTHER: u8 = 4;
+const RAISES_WHEN_IDLE: u8 = 5;
 
 #[derive(Clone, Copy, Default, PartialEq)]
 struct State {
@@ -46,6 +47,11 @@ impl<const FLAW: u8> ConcurrencyLaw for Broken<FLAW> {
 
     fn sample(&self, state: &mut State, sample: &Sample, rng: &mut Rng) -> u32 {
         let before = self.0.limit(&state.learned, sample.now);
+        let in_flight = match FLAW {
+            RAISES_WHEN_IDLE => u32::MAX,
+            _ => sample.in_flight,
+        };
+        let sample = &Sample { in_flight, ..*sample };
         let after = self.0.sample(&mut state.learned, sample, rng);
         match FLAW {
             LEAVES_BOUNDS => state.more = u32::from(after == self.bounds().max.get()),
@@ -83,6 +89,7 @@ fn every_flaw_is_found() {
     assert!(is_found::<GROWS_BY_ITSELF>(laws::idle_traffic_never_raises));
     assert!(is_found::<REWARDS_DROPS>(laws::drops_never_raise));
     assert!(is_found::<SAYS_OTHER>(laws::any_sample_is_harmless));
+    assert!(is_found::<RAISES_WHEN_IDLE>(laws::only_what_is_near_it_raises));
 }
 
 #[test]
@@ -94,4 +101,5 @@ fn no_flaw_is_found_where_there_is_none() {
     assert!(!is_found::<SOUND>(laws::permits_are_conserved));
     assert!(!is_found::<SOUND>(laws::forgets_after_an_hour));
     assert!(!is_found::<SOUND>(laws::any_sample_is_harmless));
+    assert!(!is_found::<SOUND>(laws::only_what_is_near_it_raises));
 }

@@ -121,3 +121,43 @@ fn aimd_is_on_average_95_of_100() {
     let aimd = settled(Aimd::new(bounds(20, 1, 1000)), 100, 60, true);
     assert!((aimd.limit / 95.0 - 1.0).abs() < 0.03, "{aimd:?}");
 }
+
+/// So many requests at once, one such batch after the other, 100 ms each: where the limit is after a minute.
+fn after_a_minute<L: ConcurrencyLaw>(law: L, at_once: u32) -> u32 {
+    let limiter = Adaptive::new(law);
+    let mut flight = Flight::default();
+    let mut rng = Rng::new(7);
+    let mut now = Instant::from_secs(1);
+    for _ in 0..600 {
+        let started = now;
+        let n_in = (0..at_once).filter(|_| limiter.take(&mut flight, started, 1).is_allowed());
+        let n_in = n_in.count();
+        now += Nanos::from_millis(100);
+        for _ in 0..n_in {
+            let sample = Sample {
+                now,
+                started,
+                in_flight: 0,
+                latency: Some(now.since(started)),
+                dropped: false,
+            };
+            limiter.observe(&mut flight, sample, 100, &mut rng);
+            limiter.settle(&mut flight, now, Taken { cost: 1, at: started }, 0);
+        }
+    }
+    limiter.limit(&flight, now)
+}
+
+/// Of a window the most that was in flight counts: less than half of a limit says nothing about it, and all of it does.
+#[test]
+fn only_busy_windows_raise() {
+    let vegas = || Windowed::new(Vegas::new(bounds(20, 1, 200)));
+    let gradient = || Windowed::new(Gradient2::new(bounds(20, 1, 200)));
+    for idle in [1, 9] {
+        assert_eq!(
+            [after_a_minute(vegas(), idle), after_a_minute(gradient(), idle)],
+            [20, 20]
+        );
+    }
+    assert!(20 < after_a_minute(vegas(), 20) && 20 < after_a_minute(gradient(), 20));
+}

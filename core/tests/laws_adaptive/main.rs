@@ -53,5 +53,22 @@ obey_all! {
     envoy_gradient: EnvoyGradient::new
 }
 
+/// Of windows `only_busy_windows_raise` tells; Envoy's controller does not ask how much is in flight.
+mod near {
+    use super::*;
+
+    obey! {
+        aimd: Aimd::new, {
+            only_what_is_near_it_raises
+        }
+        vegas: Vegas::new, {
+            only_what_is_near_it_raises
+        }
+        gradient2: Gradient2::new, {
+            only_what_is_near_it_raises
+        }
+    }
+}
+
 /// What a law says of a case, or why it is broken.
 type Verdict = Result<(), String>;

@@ -5,8 +5,9 @@ mod golden;
 mod years;
 
 use proptest::prelude::*;
-use tollgate_core::laws::limit::{self as laws, Delayed, Segmented, Shaper};
+use tollgate_core::laws::limit::{self as laws, Case, Delayed, Segmented, Shaper, Step, quota};
 use tollgate_core::limit::{FixedWindow, Gcra, LeakyBucket, Permits, SlidingLog, SlidingWindow, TokenBucket};
+use tollgate_core::time::{Instant, Nanos};
 
 macro_rules! obey {
     ($($subject:ident: $limiter:ty { $($law:ident)* })*) => {
@@ -92,4 +93,24 @@ proptest! {
     fn meter_is_gcra(case in laws::case()) {
         laws::equal_within_a_tick::<LeakyBucket, Gcra>(&case).map_err(TestCaseError::fail)?;
     }
+}
+
+/// What is due a third of a nanosecond before the longest delay ends is delayed by one of the two, and refused for a
+/// nanosecond by the other: the clock of one has ticks, the other's counts whole nanoseconds.
+#[test]
+fn a_tick_decides_whether_to_delay() {
+    let step = |gap, cost| Step {
+        gap: Nanos::from_nanos(gap),
+        cost,
+        late: Nanos::ZERO,
+    };
+    let case = Case {
+        quota: quota(6, Nanos::from_nanos(75_457), 10),
+        start: Instant::EPOCH,
+        steps: vec![step(4_916, 1), step(0, 1), step(0, 10)],
+    };
+    assert_eq!(
+        laws::equal_within_a_tick::<Delayed<TokenBucket>, Delayed<Gcra>>(&case),
+        Ok(())
+    );
 }

@@ -5,6 +5,7 @@
 //! | A request is charged to all of its limits or to none, and a refusal changes nothing. | `five_levels_are_all_or_none` |
 //! | A refusal names the limit that binds: it refuses, and none for longer. | `the_binding_level_is_named` |
 //! | What was charged is reserved, was used, or was given back, on every exit. | `reserved_used_and_refunded_are_what_was_charged` |
+//! | Money is reserved as what the dearest endpoint would ask for it, rounded up. | `money_is_reserved_at_the_dearest` |
 //! | Either memory decides alike. | `levels_are_decided_alike_by_either_memory` |
 //! | Only whole answers to requests that name no maximum teach what to assume. | `aborted_answers_teach_nothing` |
 //! | Whatever was learned, what is certain is charged, and a guess is no reason to refuse for ever. | `what_is_certain_is_charged` |

@@ -449,11 +449,14 @@ pub fn equal_within_a_tick<A: Subject, B: Subject>(case: &Case) -> Verdict {
         let decisions = (one.take(&mut a, now, step.cost), other.take(&mut b, now, step.cost));
         let apart = match decisions {
             (Decision::Never, Decision::Never) => Nanos::ZERO,
-            (
-                Decision::Allow { at: x } | Decision::Wait { until: x },
-                Decision::Allow { at: y } | Decision::Wait { until: y },
-            ) => x.max(y).since(x.min(y)),
-            _ => Nanos::FOREVER,
+            (Decision::Allow { at: x }, Decision::Allow { at: y })
+            | (Decision::Wait { until: x }, Decision::Wait { until: y }) => x.max(y).since(x.min(y)),
+            // What the one allows, perhaps with a delay, the other allows a tick later.
+            (Decision::Wait { until }, Decision::Allow { .. }) | (Decision::Allow { .. }, Decision::Wait { until }) => {
+                until.since(now)
+            }
+            (Decision::Never, Decision::Allow { .. } | Decision::Wait { .. })
+            | (Decision::Allow { .. } | Decision::Wait { .. }, Decision::Never) => Nanos::FOREVER,
         };
         demand!(apart <= slack, "at {now:?}, {} units: {decisions:?}", step.cost);
         if decisions.0.is_allowed() != decisions.1.is_allowed() {

@@ -28,7 +28,8 @@
 //! | Law | Test |
 //! |---|---|
 //! | The limit is always within its bounds. | `limit_is_within_bounds` |
-//! | Only samples move a limit, and of those only what is near it. | `idle_traffic_never_raises` |
+//! | Only samples raise a limit. | `idle_traffic_never_raises` |
+//! | Of samples, only those raise it beside which at least half of it was in flight; Envoy's controller does not ask. | `only_what_is_near_it_raises`, `only_busy_windows_raise` |
 //! | A drop never raises it. | `drops_never_raise` |
 //! | What is in flight is never above the limit when a request is let in. | `in_flight_never_above_limit_at_admission` |
 //! | However requests end, every permit comes back. | `permits_are_conserved` |
