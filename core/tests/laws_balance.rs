@@ -3,10 +3,13 @@
 //! Statistical tests have fixed seeds. Their critical value is the 0.999 quantile of the chi-square distribution,
 //! by Wilson and Hilferty's cube.
 
+mod chance;
+
 use core::cell::RefCell;
 use core::num::NonZeroU32;
 use std::collections::BTreeMap;
 
+use chance::{as_f64, assert_in_proportion, assert_uniform, chi_square_999};
 use proptest::prelude::*;
 use tollgate_core::balance::{
     AnyBalancer, Balancer, Least, Own, OwnBalancer, P2c, PlainPool, PoolView, Random, RoundRobin, Rounds, WeightedP2c,
@@ -14,7 +17,6 @@ use tollgate_core::balance::{
 };
 use tollgate_core::dice::Rng;
 use tollgate_core::laws::balance::{self as laws, case};
-use tollgate_core::math;
 use tollgate_core::policy::Ties;
 
 /// A pool that remembers which loads were looked at.
@@ -445,29 +447,6 @@ fn ties_are_fair() {
     }
 }
 
-/// Picks fall on the cells in proportion to their `shares`.
-fn assert_in_proportion(shares: &[u32], mut pick: impl FnMut() -> usize) {
-    const DRAWS: usize = 200_000;
-    let mut counts = vec![0usize; shares.len()];
-    for _ in 0..DRAWS {
-        counts[pick()] += 1;
-    }
-    let total = f64::from(shares.iter().sum::<u32>());
-    let mut statistic = 0.0;
-    for (count, share) in counts.iter().zip(shares) {
-        let expected = as_f64(DRAWS) * f64::from(*share) / total;
-        assert!(*share != 0 || *count == 0, "{counts:?}");
-        if *share != 0 {
-            statistic += (as_f64(*count) - expected) * (as_f64(*count) - expected) / expected;
-        }
-    }
-    let cells = shares.iter().filter(|share| **share != 0).count();
-    assert!(
-        statistic <= chi_square_999(cells - 1),
-        "chi-square {statistic}: {counts:?}"
-    );
-}
-
 fn assert_picks_are_uniform(pool: &Pool, cells: usize, mut pick: impl FnMut() -> Option<usize>) {
     let mut counts = vec![0usize; pool.len()];
     for _ in 0..cells * 2_000 {
@@ -476,31 +455,6 @@ fn assert_picks_are_uniform(pool: &Pool, cells: usize, mut pick: impl FnMut() ->
     assert_uniform(counts.into_iter().filter(|count| 0 < *count), cells);
 }
 
-fn assert_uniform(counts: impl Iterator<Item = usize> + Clone, cells: usize) {
-    assert_eq!(counts.clone().count(), cells, "some were never drawn");
-    let expected = as_f64(counts.clone().sum()) / as_f64(cells);
-    let statistic: f64 = counts
-        .map(|count| (as_f64(count) - expected) * (as_f64(count) - expected) / expected)
-        .sum();
-    let critical = chi_square_999(cells - 1);
-    assert!(statistic <= critical, "chi-square {statistic} exceeds {critical}");
-}
-
-/// The 0.999 quantile of the chi-square distribution.
-fn chi_square_999(freedom: usize) -> f64 {
-    const NORMAL_999: f64 = 3.090_232;
-    let k = as_f64(freedom);
-    if freedom == 0 {
-        return 0.0;
-    }
-    let spread = 2.0 / (9.0 * k);
-    k * math::pow(1.0 - spread + NORMAL_999 * math::sqrt(spread), 3.0)
-}
-
 fn binomial(n: usize, k: usize) -> usize {
     (0..k).fold(1, |product, i| product * (n - i) / (i + 1))
-}
-
-fn as_f64(n: usize) -> f64 {
-    f64::from(u32::try_from(n).expect("counts are small"))
 }

@@ -217,17 +217,25 @@ fn quota(table: &Section<'_>, law: Law) -> Option<(Quota, Span)> {
     Some((quota, place))
 }
 
-/// Warns of logs that may take more memory than a machine has.
+/// Warns of logs and windows that may take more memory than a machine has.
 pub(super) fn memory(section: &Section<'_>, algorithm: Algorithm, max_keys: u32, place: Span) {
     const MUCH: u64 = 1 << 30;
-    let Algorithm::SlidingLog(quota) = algorithm else {
-        return;
+    let (what, entries) = match algorithm {
+        Algorithm::SlidingLog(quota) => ("logs of", quota.amount.get()),
+        Algorithm::SegmentedWindow { segments, .. } => ("windows of", u64::from(segments.get())),
+        Algorithm::Gcra(_)
+        | Algorithm::TokenBucket(_)
+        | Algorithm::LeakyBucket(_)
+        | Algorithm::FixedWindow(_)
+        | Algorithm::SlidingWindow(_)
+        | Algorithm::Permits(_)
+        | Algorithm::Adaptive(..)
+        | Algorithm::Own(_) => return,
     };
-    let bytes = quota.amount.get() * SlidingLog::ENTRY * u64::from(max_keys);
+    let bytes = entries * SlidingLog::ENTRY * u64::from(max_keys);
     if MUCH < bytes {
         let message = format!(
-            "{max_keys} keys with logs of {} entries may take {} GiB",
-            quota.amount,
+            "{max_keys} keys with {what} {entries} entries may take {} GiB",
             bytes / MUCH
         );
         let help = Some("a smaller `max_keys`, or algorithm = \"gcra\"");
