@@ -157,3 +157,26 @@ fn hedges_and_health_checks() {
         );
     }
 }
+
+/// What the field has besides: everything that a policy can name, at once.
+const LAWS: Case = Case {
+    name: "laws",
+    scenario: include_str!("laws.scenario.toml"),
+    policy: include_str!("laws.policy.toml"),
+    requests: 10_000,
+};
+
+#[test]
+fn laws_of_the_field() {
+    for seed in [1, 2] {
+        let seen = twin(&LAWS, seed);
+        assert!(
+            500 < seen.refused
+                && 200 < seen.waited
+                && 50 < seen.retries
+                && 50 < seen.fallbacks
+                && 4_000 < seen.completed,
+            "{seen:?}"
+        );
+    }
+}
