@@ -159,13 +159,11 @@ fn print(found: &[(String, f64)], flooded: &[(&str, f64)]) {
         println!("{name:<10} refuses {:.1} % of the requests", refused * 100.0);
     }
     for (name, worst) in flooded {
-        println!(
-            "{name:<10} lets {worst:.2} times a minute's quota through in a minute, when flooded at the worst moment"
-        );
+        println!("{name:<10} lets {worst:.1} times fifteen through in a second, when flooded at the worst moment");
     }
 }
 
-/// The most that each lets through within one period, over the quota, in the flood that `tollgate limiters` makes.
+/// The most that each lets through within a second, over the fast quota, in the flood that `tollgate limiters` makes.
 fn flooded() -> Result<Vec<(&'static str, f64)>, Box<dyn Error>> {
     let [fast, slow] = rates()?;
     let options = Options {
@@ -177,8 +175,8 @@ fn flooded() -> Result<Vec<(&'static str, f64)>, Box<dyn Error>> {
     let floods = flood.ok_or("there is a flood")?.arrivals(&options);
     let (gcra, two_rates) = (Gcra::new(slow, Nanos::ZERO), TwoRates::new(fast, slow));
     let worst = |windows: Vec<f64>| windows.into_iter().fold(0.0, f64::max);
-    let of_gcra = floods.iter().map(|flood| judge(&gcra, slow, flood).worst_window);
-    let of_two = floods.iter().map(|flood| judge(&two_rates, slow, flood).worst_window);
+    let of_gcra = floods.iter().map(|flood| judge(&gcra, fast, flood).worst_window);
+    let of_two = floods.iter().map(|flood| judge(&two_rates, fast, flood).worst_window);
     Ok(vec![
         ("gcra", worst(of_gcra.collect())),
         ("two-rates", worst(of_two.collect())),

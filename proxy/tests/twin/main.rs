@@ -174,7 +174,7 @@ fn laws_of_the_field() {
             500 < seen.refused
                 && 200 < seen.waited
                 && 50 < seen.retries
-                && 50 < seen.fallbacks
+                && 20 < seen.fallbacks
                 && 4_000 < seen.completed,
             "{seen:?}"
         );
