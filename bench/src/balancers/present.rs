@@ -136,5 +136,21 @@ fn answer(contenders: &[Contender], worlds: &[World], findings: &[&[Findings]]) 
         Some(format!("{} ({})", best.0, world.title.to_lowercase()))
     });
     let best: Vec<String> = best.collect();
-    format!("The lowest p99 has {}.", best.join(", "))
+    let failure = worlds.iter().zip(findings).find(|(world, _)| world.fails());
+    let lost = failure.map_or(Vec::new(), |(_, findings)| {
+        /// Longer than a breaker keeps an endpoint out by far.
+        const LONG: f64 = 60.0;
+        let back = contenders.iter().zip(findings.iter());
+        let slow = back.filter(|(_, found)| found.back.is_none_or(|after| LONG < after));
+        slow.map(|(contender, _)| contender.name).collect()
+    });
+    let lost = if lost.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " An endpoint that has failed is not given its share again within a minute by {}.",
+            lost.join(" and ")
+        )
+    };
+    format!("The lowest p99 has {}.{lost}", best.join(", "))
 }

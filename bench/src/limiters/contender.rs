@@ -74,6 +74,22 @@ impl Contender {
         judged.reduce(worse).unwrap_or_default()
     }
 
+    /// Bytes that a busy key has beside its state, at most.
+    pub(super) fn beside(&self) -> u64 {
+        match self.algorithm {
+            Algorithm::SegmentedWindow { segments, .. } => u64::from(segments.get()) * SlidingLog::ENTRY,
+            Algorithm::SlidingLog(quota) => quota.amount.get() * SlidingLog::ENTRY,
+            Algorithm::Gcra(_)
+            | Algorithm::TokenBucket(_)
+            | Algorithm::LeakyBucket(_)
+            | Algorithm::FixedWindow(_)
+            | Algorithm::SlidingWindow(_)
+            | Algorithm::Permits(_)
+            | Algorithm::Adaptive(..)
+            | Algorithm::Own(_) => 0,
+        }
+    }
+
     /// Does something with its limiter.
     pub(super) fn visit<V: Visit>(&self, visit: &V) -> V::Found {
         match self.algorithm {

@@ -20,8 +20,8 @@ pub(super) struct Cost {
     pub(super) one_key: f64,
     /// The same, of many keys asked in turn at random, with finding the key.
     pub(super) many_keys: f64,
-    /// Bytes that a key takes, at rest.
-    pub(super) bytes: usize,
+    /// Bytes that a key takes at most: its state, and what the state has beside it.
+    pub(super) bytes: u64,
 }
 
 /// Decisions a round.
@@ -29,7 +29,11 @@ const DECISIONS: u32 = 200_000;
 const KEYS: u32 = 10_000;
 
 pub(super) fn of(contender: &Contender, options: &Options) -> Cost {
-    contender.visit(&Measure(options))
+    let cost = contender.visit(&Measure(options));
+    Cost {
+        bytes: cost.bytes + contender.beside(),
+        ..cost
+    }
 }
 
 struct Measure<'a>(&'a Options);
@@ -91,7 +95,7 @@ fn measure<L: Limiter>(limiter: &L, quota: Quota, rounds: u32) -> Cost {
     Cost {
         one_key,
         many_keys,
-        bytes: size_of::<L::State>(),
+        bytes: size_of::<L::State>() as u64,
     }
 }
 

@@ -31,7 +31,7 @@ const COST: [Column; 4] = [
         Written::Number,
         Some(Lower),
     ),
-    Column::new("bytes", "bytes", "a key, at rest", Written::Number, Some(Lower)),
+    Column::new("bytes", "bytes", "a key, at most", Written::Number, Some(Lower)),
 ];
 
 const FINDINGS: [Column; 7] = [
