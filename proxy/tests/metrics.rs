@@ -25,6 +25,12 @@ unit = "requests"
 per = ["tenant"]
 quota = { amount = 10, period = "1m" }
 
+[[limit]]
+name = "adapts"
+algorithm = "gradient"
+unit = "in-flight"
+per = []
+
 [[pool]]
 name = "chat"
   [[pool.endpoint]]

@@ -59,7 +59,7 @@ labels! {
     END = "end", "`completed`, `failed`, `refused`, `abandoned`";
     CAUSE = "cause", "the causes of refusals, a closed set";
     ATTEMPT_END = "end", "`answered`, `stopped`, or the fault, a closed set";
-    EJECTION = "cause", "`tripped`, `probe`, `retry-after`";
+    EJECTION = "cause", "`tripped`, `probe`, `retry-after`, `outlier`";
     DECISION = "decision", "`allow`, `wait`, `never`";
     TOKEN_TYPE = "type", "`input`, `output`";
     BUDGET = "budget", "`retries`, `hedges`";
