@@ -18,11 +18,19 @@ pub(crate) fn read(text: &str) -> Result<(u64, Nanos), String> {
     if amount == 0 || period == Nanos::ZERO {
         return Err("a quota of nothing lets nothing through: both numbers must be above 0".to_owned());
     }
+    if period < SHORTEST || LONGEST < period {
+        return Err("periods from 1us to 365d can be compared; say the same rate with another period".to_owned());
+    }
     if period.as_nanos() < amount {
         return Err("more than 1e9 a second: no limit is as good as this one".to_owned());
     }
     Ok((amount, period))
 }
+
+/// Arrivals come in whole nanoseconds.
+const SHORTEST: Nanos = Nanos::from_micros(1);
+/// Traffic is made for many periods.
+const LONGEST: Nanos = Nanos::from_secs(365 * 86_400);
 
 #[cfg(test)]
 mod tests {
@@ -43,6 +51,8 @@ mod tests {
             "1/0s",
             "1/fortnight",
             "1e3/s",
+            "1/1ns",
+            "100/36500d",
             "2000000000/s",
         ] {
             assert!(read(wrong).is_err(), "{wrong}");

@@ -6,7 +6,6 @@ use tollgate_core::dice::Dice;
 use tollgate_core::policy::Quota;
 use tollgate_core::time::Instant;
 use tollgate_sim::trace::TraceRow;
-use tollgate_sim::workload::arrivals::MAX_RATE;
 use tollgate_sim::workload::{ArrivalSpec, Arrivals};
 
 use super::{Options, Unit};
@@ -42,8 +41,8 @@ enum Kind {
     Recorded,
 }
 
-/// Most arrivals of a process: quotas may be as fast as they like.
-const MOST: usize = 2_000_000;
+/// Most arrivals of a process, on average: of faster quotas each asks for several units.
+const MOST: u64 = 2_000_000;
 /// How many times the quota a flood asks for.
 const FLOOD: u64 = 20;
 
@@ -51,7 +50,7 @@ impl Pattern {
     /// Every kind, for these options.
     #[must_use]
     pub fn all(options: &Options) -> Vec<Pattern> {
-        let rate = rate(options.quota);
+        let rate = rate(options);
         let pattern = |key, title: &str, meaning: &str, kind| Pattern {
             key,
             title: title.to_owned(),
@@ -123,8 +122,9 @@ impl Pattern {
                 let mut arrivals = Arrivals::new(spec, Dice::new(options.seed)).expect("rates of a checked quota");
                 let end = Instant::EPOCH + period * u64::from(options.periods);
                 let next = std::iter::from_fn(|| arrivals.next());
-                let costs = next.take_while(|at| *at < end).take(MOST);
-                vec![costs.map(|at| Arrival { at, cost: 1 }).collect()]
+                let instants = next.take_while(|at| *at < end);
+                let cost = grain(options);
+                vec![instants.map(|at| Arrival { at, cost }).collect()]
             }
             Kind::Flood => (0..PHASES).map(|phase| flood(options.quota, phase)).collect(),
             Kind::Recorded => {
@@ -164,8 +164,19 @@ fn flood(quota: Quota, phase: u64) -> Vec<Arrival> {
     (0..LENGTH * asked).map(arrival).collect()
 }
 
-/// Units a second.
+/// Arrivals a second that ask for what the quota allows.
 #[expect(clippy::cast_precision_loss, reason = "a rate of arrivals")]
-fn rate(quota: Quota) -> f64 {
-    (quota.amount.get() as f64 / quota.period.as_secs_f64()).min(MAX_RATE / 10.0)
+fn rate(options: &Options) -> f64 {
+    let units = options.quota.amount.get() as f64 / options.quota.period.as_secs_f64();
+    units / grain(options) as f64
+}
+
+/// Units that an arrival of a process asks for: one, unless there would be too many arrivals.
+fn grain(options: &Options) -> u64 {
+    let units = options
+        .quota
+        .amount
+        .get()
+        .saturating_mul(2 * u64::from(options.periods));
+    units.div_ceil(MOST).min(options.quota.burst.get())
 }

@@ -16,7 +16,7 @@ pub struct Findings {
     pub rate_held: Option<f64>,
     /// Share of the requests that were refused.
     pub refused: Option<f64>,
-    /// The most units that went ahead within any stretch of one period's length, both ends included, over the quota's amount.
+    /// The most units that went ahead within any stretch of one period's length, without its end, over the quota's amount.
     pub worst_window: f64,
     /// Seconds until the instant that refusals name: mean, and of one in a hundred.
     pub come_back: [Option<f64>; 2],
@@ -81,7 +81,7 @@ pub fn judge<L: Limiter>(limiter: &L, quota: Quota, arrivals: &[Arrival]) -> Fin
     }
 }
 
-/// The most units in any closed stretch of `period`, and the units of the period before each of up to so many instants.
+/// The most units in any stretch of `period` without its end, and the units of the period before each of up to so many instants.
 fn windows(taken: &[(Instant, u64)], period: Nanos) -> (u64, Vec<(f64, f64)>) {
     const DRAWN: usize = 600;
     let mut most = 0;
@@ -90,7 +90,7 @@ fn windows(taken: &[(Instant, u64)], period: Nanos) -> (u64, Vec<(f64, f64)>) {
     let every = taken.len().div_ceil(DRAWN).max(1);
     for (nth, (at, cost)) in taken.iter().enumerate() {
         inside += cost;
-        while period < at.since(taken[from].0) {
+        while period <= at.since(taken[from].0) {
             inside -= taken[from].1;
             from += 1;
         }
