@@ -2,19 +2,16 @@
 
 use std::time::Instant;
 
-use tollgate_bench::balancers::{self, Options};
-use tollgate_reports::lineup::check_free;
-
-use super::limiters::finish;
-use super::out::{self, Claim};
+use super::lineup;
+use super::out::Claim;
 use crate::args::Balancers;
 use crate::error::Failure;
 use crate::term;
+use tollgate_bench::balancers::{self, Options};
 
 /// Runs the command.
 pub(crate) fn run(args: &Balancers) -> Result<(), Failure> {
-    out::check_place(&args.out)?;
-    check_free(&args.out).map_err(Failure::wrong)?;
+    lineup::check(&args.out)?;
     let _claim = Claim::new(&args.out)?;
     let began = Instant::now();
     let mut options = Options {
@@ -26,7 +23,7 @@ pub(crate) fn run(args: &Balancers) -> Result<(), Failure> {
         options.threads = usize::from(threads);
     }
     let steps = term::Steps::new(balancers::runs());
-    let lineup = balancers::lineup(&options, &|| steps.done());
+    let found = balancers::lineup(&options, &|| steps.done());
     drop(steps);
-    finish(&lineup, &args.out, args.json, began)
+    lineup::finish(&found, &args.out, args.json, began)
 }

@@ -6,12 +6,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tollgate_bench::limiters::{Options, Recorded, Unit, instructions, lineup};
+use tollgate_bench::limiters::{self, Options, Recorded, Unit, instructions};
 use tollgate_core::policy::Quota;
-use tollgate_reports::lineup::{self as lineups, Lineup};
 use tollgate_sim::trace::{ReadOptions, Trace};
 
-use super::out::{self, Claim};
+use super::lineup;
+use super::out::Claim;
 use crate::args::{self, Limiters};
 use crate::error::Failure;
 use crate::term;
@@ -23,8 +23,7 @@ pub(crate) fn run(args: &Limiters) -> Result<(), Failure> {
         instructions::run(&options);
         return Ok(());
     }
-    out::check_place(&args.out)?;
-    lineups::check_free(&args.out).map_err(Failure::wrong)?;
+    lineup::check(&args.out)?;
     if let Some(file) = &args.trace {
         options.trace = Some(recorded(file)?);
     }
@@ -35,33 +34,12 @@ pub(crate) fn run(args: &Limiters) -> Result<(), Failure> {
         options.instructions = count(&options);
     }
     let mut waiting = None;
-    let lineup = lineup(&options, &mut |what| {
+    let found = limiters::lineup(&options, &mut |what| {
         drop(waiting.take());
         waiting = Some(term::Waiting::new(what));
     });
     drop(waiting);
-    finish(&lineup, &args.out, args.json, began)
-}
-
-/// Writes a lineup and shows it.
-pub(crate) fn finish(lineup: &Lineup, dir: &Path, json: bool, began: Instant) -> Result<(), Failure> {
-    lineup.write(dir).map_err(Failure::failed)?;
-    for note in &lineup.notes {
-        term::tell(&format!("note: {note}"));
-    }
-    if json {
-        return term::print(&lineup.to_json());
-    }
-    let width = term::width();
-    let text = format!(
-        "{}\n\n{}\n{}\n\n{:.1} s; the same with pictures: {}",
-        term::wrapped(&lineup.question, width, 0),
-        lineup.text(width),
-        term::wrapped(&lineup.answer, width, 0),
-        began.elapsed().as_secs_f64(),
-        dir.join("report.html").display()
-    );
-    term::print(&text)
+    lineup::finish(&found, &args.out, args.json, began)
 }
 
 fn options(args: &Limiters) -> Result<Options, Failure> {

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod embedded;
 pub(crate) mod key;
 pub(crate) mod limiters;
+pub(crate) mod lineup;
 pub(crate) mod load;
 pub(crate) mod mock;
 pub(crate) mod new;

@@ -1,7 +1,5 @@
 //! A lineup as data.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Number, Value};
 
 use super::{Lineup, Table};
@@ -43,19 +41,20 @@ impl Lineup {
     }
 
     /// As CSV: one line a figure of an algorithm.
-    #[must_use]
-    pub fn to_csv(&self) -> String {
-        let mut text = "table,figure,name,value\n".to_owned();
+    pub(super) fn to_csv(&self) -> Vec<u8> {
+        let mut to = csv::Writer::from_writer(Vec::new());
+        let mut line = |fields: [&str; 4]| to.write_record(fields).expect("a vector takes every byte");
+        line(["table", "figure", "name", "value"]);
         for table in &self.tables {
             for row in &table.rows {
                 for (column, value) in table.columns.iter().zip(&row.values) {
                     let value = value.filter(|value| value.is_finite());
                     let value = value.map_or(String::new(), |value| value.to_string());
-                    let _ = writeln!(text, "{},{},{},{value}", table.key, column.key, quoted(&row.name));
+                    line([&table.key, column.key, &row.name, &value]);
                 }
             }
         }
-        text
+        to.into_inner().expect("a vector takes every byte")
     }
 }
 
@@ -68,12 +67,4 @@ fn figures(table: &Table, name: &str) -> Option<Value> {
             .map(|(column, value)| (column.key.to_owned(), number(value)))
             .collect(),
     ))
-}
-
-fn quoted(name: &str) -> String {
-    if name.contains([',', '"', '\n']) {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    } else {
-        name.to_owned()
-    }
 }

@@ -185,17 +185,6 @@ impl<M: Memory> Entry<M> {
 
     pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Used) {
         self.release(taken);
-        let comes_back = matches!(self.law, Law::Permits(..) | Law::Adaptive(_));
-        if self.unit == Unit::Requests && !comes_back {
-            // One was taken, and one it was.
-            return;
-        }
-        let truth = match self.unit {
-            Unit::MicroUsd => used.spent.micro_usd(),
-            Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::InFlight => {
-                self.unit.cost(used.usage, &[])
-            }
-        };
         let used = match self.law {
             // Nothing is in flight any more, whatever was used.
             Law::Permits(..) | Law::Adaptive(_) => 0,
@@ -206,10 +195,7 @@ impl<M: Memory> Entry<M> {
             | Law::SegmentedWindow(..)
             | Law::SlidingLog(..)
             | Law::SlidingWindow(..)
-            | Law::Own(..) => match self.refund {
-                Refund::Full => truth,
-                Refund::None => truth.max(taken.cost),
-            },
+            | Law::Own(..) => self.used(taken, used),
         };
         if used == taken.cost {
             return;
@@ -220,6 +206,21 @@ impl<M: Memory> Entry<M> {
             |state| limiter.is_idle(state, now),
             |state| limiter.settle(state, now, taken, used),
         ));
+    }
+
+    /// What a quota is charged in the end.
+    #[inline]
+    fn used(&self, taken: Taken, used: Used) -> Cost {
+        let truth = match self.unit {
+            // One was taken, and one it was.
+            Unit::Requests | Unit::InFlight => return taken.cost,
+            Unit::MicroUsd => used.spent.micro_usd(),
+            Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => self.unit.cost(used.usage, &[]),
+        };
+        match self.refund {
+            Refund::Full => truth,
+            Refund::None => truth.max(taken.cost),
+        }
     }
 
     /// Whether its limit follows how requests fare.

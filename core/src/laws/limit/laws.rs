@@ -25,6 +25,13 @@ fn walk<L: Subject>(case: &Case, mut look: impl FnMut(&L, &L::State, Instant, St
     Ok(())
 }
 
+/// The state after `cost` units were taken, and what gives them back; none if they are not to be had.
+fn taken<L: Subject>(limiter: &L, before: &L::State, now: Instant, cost: Cost) -> Option<(L::State, Taken)> {
+    let mut state = before.clone();
+    let is_allowed = limiter.take(&mut state, now, cost).is_allowed();
+    is_allowed.then_some((state, Taken { cost, at: now }))
+}
+
 /// Whether two states cannot be told apart from `now` on: not by looking, nor by taking what the case takes.
 fn same<L: Subject>(limiter: &L, a: &L::State, b: &L::State, now: Instant, case: &Case) -> Verdict {
     let (mut a, mut b, mut now) = (a.clone(), b.clone(), now);
@@ -142,13 +149,8 @@ pub fn idle_equals_fresh<L: Subject>(case: &Case) -> Verdict {
 /// How it is broken.
 pub fn refund_restores<L: Subject>(case: &Case) -> Verdict {
     walk::<L>(case, |limiter, before, now, step| {
-        let mut state = before.clone();
-        if !limiter.take(&mut state, now, step.cost).is_allowed() {
+        let Some((mut state, taken)) = taken(limiter, before, now, step.cost) else {
             return Ok(());
-        }
-        let taken = Taken {
-            cost: step.cost,
-            at: now,
         };
         let used = step.cost / 3;
 
@@ -185,15 +187,10 @@ pub fn refund_restores<L: Subject>(case: &Case) -> Verdict {
 /// How it is broken.
 pub fn debt_is_repaid<L: Subject>(case: &Case) -> Verdict {
     walk::<L>(case, |limiter, before, now, step| {
-        let mut state = before.clone();
-        if !limiter.take(&mut state, now, step.cost).is_allowed() {
+        let Some((mut state, taken)) = taken(limiter, before, now, step.cost) else {
             return Ok(());
-        }
-        // It ends later, having used up to three bursts more.
-        let taken = Taken {
-            cost: step.cost,
-            at: now,
         };
+        // It ends later, having used up to three bursts more.
         let now = now + step.late;
         let excess = step.late.as_nanos() % (3 * case.quota.burst.get()) + 1;
         let had = limiter.standing(&state, now).remaining;
@@ -232,13 +229,8 @@ pub fn debt_is_repaid<L: Subject>(case: &Case) -> Verdict {
 /// How it is broken.
 pub fn undo_is_exact_inverse<L: Subject>(case: &Case) -> Verdict {
     walk::<L>(case, |limiter, before, now, step| {
-        let mut once = before.clone();
-        if !limiter.take(&mut once, now, step.cost).is_allowed() {
+        let Some((once, taken)) = taken(limiter, before, now, step.cost) else {
             return Ok(());
-        }
-        let taken = Taken {
-            cost: step.cost,
-            at: now,
         };
         let later = now + step.late;
         let mut undone = once.clone();

@@ -128,38 +128,13 @@ impl Subject for LeakyBucket {
 }
 
 /// A leaky bucket as a queue, whose waits are bounded by a third of the period.
-#[derive(Clone, Copy, Debug)]
-pub struct Shaper(LeakyBucket);
-
-impl Limiter for Shaper {
-    type State = <LeakyBucket as Limiter>::State;
-
-    fn take(&self, state: &mut Self::State, now: Instant, cost: Cost) -> Decision {
-        self.0.take(state, now, cost)
-    }
-
-    fn undo(&self, state: &mut Self::State, now: Instant, taken: Taken) {
-        self.0.undo(state, now, taken);
-    }
-
-    fn settle(&self, state: &mut Self::State, now: Instant, taken: Taken, used: Cost) {
-        self.0.settle(state, now, taken, used);
-    }
-
-    fn is_idle(&self, state: &Self::State, now: Instant) -> bool {
-        self.0.is_idle(state, now)
-    }
-
-    fn standing(&self, state: &Self::State, now: Instant) -> Standing {
-        self.0.standing(state, now)
-    }
-}
+pub type Shaper = Delayed<LeakyBucket>;
 
 impl Subject for Shaper {
     const SMOOTHS: bool = true;
 
     fn of(quota: Quota) -> Shaper {
-        Shaper(LeakyBucket::shaper(quota, third(quota.period)))
+        Delayed(LeakyBucket::shaper(quota, third(quota.period)))
     }
 
     fn fits(quota: Quota, window: Nanos, units: u128) -> bool {
