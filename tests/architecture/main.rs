@@ -377,6 +377,11 @@ fn the_documents_name_what_exists() {
         "docs/glossary.md",
         "docs/laws-broken.md",
         "docs/performance.md",
+        "docs/fidelity.md",
+        "docs/performance/limiters.md",
+        "docs/performance/load.md",
+        "docs/performance/proxy.md",
+        "docs/performance/simulator.md",
         "THIRD-PARTY.md",
     ];
     for document in documents {
