@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args as ClapArgs, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tollgate_core::file::kind;
 use tollgate_core::time::Nanos;
 use tollgate_proxy::settings::{ROWS, Row};
 
@@ -114,6 +115,19 @@ pub(crate) enum Command {
         tollgate mock outage --time-scale 10\n  \
         curl localhost:9100/mock/faults -d '{\"kind\": \"outage\", \"status\": 503, \"for\": \"30s\"}'")]
     Mock(Mock),
+    /// Simulate a scenario, play it for real on loopback, and show how far the two are apart
+    ///
+    /// For each strategy one replication is simulated; then mock, gateway and load generator, each a process of its own,
+    /// play the same arrivals, faults and dice in real time, which --time-scale makes run faster. What differs is what a
+    /// simulator leaves out: sockets, the scheduler, the grain of timers. The errors of every latency and count are shown,
+    /// and where they come from.
+    ///
+    /// Tables go to standard output; with --out both result sets, the figures and a page go there too.
+    #[command(after_help = "Examples:\n  \
+        tollgate twin outage\n  \
+        tollgate twin outage --strategy 'least in-flight' --duration 2m --time-scale 5\n  \
+        tollgate twin mine.toml --calibrate")]
+    Twin(Twin),
     /// Look at recorded traffic, or convert it
     #[command(subcommand)]
     Trace(TraceCommand),
@@ -255,6 +269,69 @@ pub(crate) struct Mock {
     /// Answer 404 to whoever asks for any other model; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Vec<String>,
+    /// Which of the independent runs that `simulate` makes of this seed
+    #[arg(long, value_name = "K", allow_negative_numbers = true, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..10_000))]
+    pub(crate) replication: u64,
+    /// Send the tokens of a stream after the first in lumps, so far apart in the machine's time, such as 10ms
+    #[arg(long, value_name = "D", value_parser = length)]
+    pub(crate) lump: Option<Nanos>,
+    /// Take as long as the scenario's `gateway_to_backend` says, there and back
+    #[arg(long)]
+    pub(crate) way: bool,
+    /// When the clock begins, in nanoseconds since 1970
+    #[arg(long, value_name = "NS", hide = true)]
+    pub(crate) begins: Option<u64>,
+    /// End when standard input does
+    #[arg(long, hide = true)]
+    pub(crate) leash: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Twin {
+    /// A scenario file, or the name of a shipped one (see `tollgate scenarios`)
+    pub(crate) scenario: String,
+    /// Only this strategy of the scenario; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) strategy: Vec<String>,
+    /// How many seconds of the scenario pass in one of the machine [default: so many that all ends in under five minutes]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = time_scale)]
+    pub(crate) time_scale: Option<f64>,
+    /// How long calls begin, such as 2m, a tenth of it left out of counts [default: the scenario's]
+    #[arg(long, value_name = "D", value_parser = length)]
+    pub(crate) duration: Option<Nanos>,
+    /// The root of all randomness [default: the scenario's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// Which of the independent runs that `simulate` makes of this seed
+    #[arg(long, value_name = "K", allow_negative_numbers = true, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..10_000))]
+    pub(crate) replication: u64,
+    /// Where both result sets, the figures and a page go
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the figures as JSON, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A length of time, as files write it.
+fn duration(text: &str) -> Result<Nanos, String> {
+    let wrong = || "a duration is a number and a unit, such as 250ms, 30s or 1m".to_owned();
+    kind::parse_duration(text).ok_or_else(wrong)
+}
+
+/// A length of time that is not nothing.
+fn length(text: &str) -> Result<Nanos, String> {
+    let length = duration(text)?;
+    let is_some = length != Nanos::ZERO;
+    is_some
+        .then_some(length)
+        .ok_or_else(|| "a run of no length measures nothing".to_owned())
+}
+
+/// How fast time may run.
+fn time_scale(text: &str) -> Result<f64, String> {
+    let scale = text.parse().ok().filter(|scale| (0.1..=1_000.0).contains(scale));
+    scale.ok_or_else(|| "a time scale is a number from 0.1 to 1,000".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -325,6 +402,9 @@ pub(crate) struct Serve {
     /// The file with settings; also `TOLLGATE_CONFIG` [default: tollgate.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// What the gateway of a twin is told; end when standard input does
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) twin: Option<PathBuf>,
     #[command(flatten)]
     settings: Said,
 }

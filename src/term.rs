@@ -89,6 +89,13 @@ impl Waiting {
     }
 }
 
+impl Waiting {
+    /// Something else is being done.
+    pub(crate) fn say(&self, what: impl Into<String>) {
+        self.0.set_message(what.into());
+    }
+}
+
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.finish_and_clear();

@@ -8,4 +8,6 @@ pub mod balancers;
 pub mod draws;
 pub mod floor;
 pub mod limiters;
+pub mod log;
 pub mod model;
+pub mod twin;

@@ -11,7 +11,7 @@ use tollgate_core::lifecycle::AttemptEvent;
 use tollgate_core::time::Instant;
 
 use crate::gateway::Gateway;
-use crate::observe::Ended;
+use crate::observe::{Ended, Lost};
 use crate::provider::{AnswerReader, Rejection};
 use crate::upstream::{Said, Transfer};
 
@@ -77,6 +77,20 @@ impl Attempt {
     /// What the provider said of an error.
     pub(crate) fn rejection(&self) -> Option<&Rejection> {
         self.reader.rejection()
+    }
+
+    /// What is to be written down of it if it ended `how`: nothing if it has answered.
+    pub(crate) fn lost(&self, how: Ended) -> Option<Lost> {
+        let fault = match how {
+            Ended::Answered => return None,
+            Ended::Failed(fault) => Some(fault),
+            Ended::Stopped => None,
+        };
+        Some(Lost {
+            endpoint: self.endpoint,
+            launched: self.launched,
+            fault,
+        })
     }
 
     /// Lets go of it, once its end has been delivered.

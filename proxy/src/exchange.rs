@@ -26,7 +26,7 @@ use crate::clock::Timer;
 use crate::gateway::Gateway;
 use crate::intake::Share;
 use crate::mailbox::Mailbox;
-use crate::observe::{Ended, Entry};
+use crate::observe::{Ended, Entry, Lost};
 use crate::provider::{Asked, Call, Rejection};
 use crate::request::Reading;
 
@@ -43,6 +43,8 @@ pub(crate) struct Exchange {
     pub(crate) outgoing: VecDeque<Bytes>,
     pub(crate) order: Order,
     attempts: [Option<Attempt>; 3],
+    /// Those that have ended without an answer, as few as the policy allows attempts.
+    lost: Vec<Lost>,
     timer: Box<dyn Timer>,
     /// When the lifecycle wants to be woken.
     wanted: Instant,
@@ -96,6 +98,7 @@ impl Exchange {
             outgoing: VecDeque::new(),
             order,
             attempts: [None, None, None],
+            lost: Vec::new(),
             timer: gateway.clock.timer(),
             wanted: Instant::FAR,
             scheduled: Instant::FAR,
@@ -215,6 +218,7 @@ impl Exchange {
         let is_it = |attempt: &mut Attempt| attempt.id == id;
         if let Some(attempt) = self.attempts.iter_mut().find_map(|slot| slot.take_if(is_it)) {
             let how = fault.map_or(Ended::Stopped, Ended::Failed);
+            self.lost.extend(attempt.lost(how));
             self.gateway.observer.ended(attempt.endpoint, how);
         }
     }
@@ -245,6 +249,10 @@ impl Exchange {
 
     /// The request is over.
     pub(crate) fn finish(&mut self) {
+        // The last may have failed just now, and is let go of after this.
+        let last = self.attempts.iter().flatten();
+        self.lost
+            .extend(last.filter_map(|attempt| attempt.ended.and_then(|how| attempt.lost(how))));
         let outcome = self.life.outcome();
         let status = match outcome.end {
             End::Abandoned => GONE,
@@ -256,6 +264,7 @@ impl Exchange {
             operation: Some(self.order.reading.operation),
             model: &self.order.reading.model,
             status,
+            lost: &self.lost,
         };
         self.gateway.observer.finished(outcome, self.life.request(), &entry);
         if let Some(watch) = &self.gateway.watch {
@@ -284,6 +293,7 @@ impl Exchange {
     pub(crate) fn let_go(&mut self, now: Instant) {
         for slot in &mut self.attempts {
             if let Some(attempt) = slot.take_if(|attempt| attempt.ended.is_some()) {
+                self.lost.extend(attempt.ended.and_then(|how| attempt.lost(how)));
                 attempt.let_go(now, &self.gateway);
             }
         }
@@ -356,6 +366,6 @@ const HELD: &str = "it is taken out only as it is dropped";
 /// The status, for the log alone, of a request whose client has gone.
 const GONE: u16 = 499;
 /// The dice of a request, for a mock backend.
-const DICE: HeaderName = HeaderName::from_static("x-tollgate-dice");
+pub(crate) const DICE: HeaderName = HeaderName::from_static("x-tollgate-dice");
 /// The number of an attempt, for a mock backend.
 const ATTEMPT: HeaderName = HeaderName::from_static("x-tollgate-attempt");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::{fmt, io};
 
+use http::HeaderMap;
 use tollgate_core::dice::{Dice, Purpose, RequestDice};
 use tollgate_core::gate::{Gate, GateInput, Snapshot};
 use tollgate_core::id::EndpointId;
@@ -16,6 +17,7 @@ use tollgate_core::time::Instant;
 
 use crate::auth::{MissingKey, ProviderKeys};
 use crate::clock::{Clock, SystemClock};
+use crate::exchange::DICE;
 use crate::intake::Room;
 use crate::keeper::{Keeper, Keeping};
 use crate::mailbox::Mailboxes;
@@ -206,8 +208,14 @@ impl Gateway {
         Some(self.upstreams.check(endpoint, &probe.path, now + probe.timeout))
     }
 
-    /// The dice of a further request.
-    pub(crate) fn roll(&self) -> RequestDice {
+    /// The dice of a further request: in tests with mock backends, those that it brings along.
+    pub(crate) fn roll(&self, headers: &HeaderMap) -> RequestDice {
+        if self.settings.mock_dice
+            && let Some(bits) = headers.get(DICE).and_then(|value| value.to_str().ok())
+            && let Ok(bits) = u64::from_str_radix(bits, 16)
+        {
+            return RequestDice::from_bits(bits);
+        }
         self.dice.request(self.requests.fetch_add(1, Ordering::Relaxed))
     }
 

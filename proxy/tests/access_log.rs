@@ -113,6 +113,7 @@ const ENTRY: Entry<'static> = Entry {
     operation: Some(Operation::Chat),
     model: "small",
     status: 200,
+    lost: &[],
 };
 
 fn lines(path: &Path) -> Vec<Value> {

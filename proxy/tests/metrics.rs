@@ -94,6 +94,7 @@ const ENTRY: Entry<'static> = Entry {
     operation: None,
     model: "small",
     status: 200,
+    lost: &[],
 };
 
 fn busy(observer: &Observer) {

@@ -34,5 +34,6 @@ pub mod lineup;
 pub mod page;
 pub mod result;
 pub mod table;
+pub mod twin;
 
 pub use result::{ResultSet, merge};

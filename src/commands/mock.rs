@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +16,7 @@ use tollgate_mock_llm::model::{ApiSpec, BackendSpec, Kind};
 use tollgate_mock_llm::server::MockServer;
 use tollgate_sim::scenario::incidents;
 
-use super::files;
+use super::{files, leash};
 use crate::args::Mock;
 use crate::error::Failure;
 use crate::term;
@@ -30,14 +31,22 @@ const MOST_THREADS: usize = 8;
 /// Runs the command.
 pub(crate) fn run(args: &Mock) -> Result<(), Failure> {
     let world = match &args.backends {
-        Some(named) => World::read(named, args.seed)?,
-        None => World::embedded(args.seed),
+        Some(named) => World::read(named, args)?,
+        None => World::embedded(args),
     };
     let clock = SystemClock::scaled(args.time_scale).map_err(|error| {
         Failure::wrong(format!(
             "{error}\n  = help: `--time-scale 10` lets ten seconds of the backends pass in one"
         ))
     })?;
+    // One timer a backend is all that it costs, and every latency is the better for it.
+    let mut clock = clock.precise();
+    if let Some(begins) = args.begins {
+        clock = clock.beginning(SystemTime::UNIX_EPOCH + Duration::from_nanos(begins));
+    }
+    if args.leash {
+        leash::hold();
+    }
     let listeners = bind(args.listen, world.backends.len())?;
     let signals = Signals::watch()?;
     let clock: Arc<dyn Clock> = Arc::new(clock);
@@ -69,22 +78,25 @@ struct World {
     dice: Dice,
     /// Lengths of answers, where a scenario says.
     output_tokens: Option<Distribution>,
+    /// How far they are from the gateway, where a scenario says and it matters.
+    way: Option<Distribution>,
 }
 
 impl World {
-    fn embedded(seed: Option<u64>) -> World {
+    fn embedded(args: &Mock) -> World {
         World {
             backends: embedded(),
-            dice: Dice::new(seed.unwrap_or(SEED)).branch(0),
+            dice: Dice::new(args.seed.unwrap_or(SEED)).branch(args.replication),
             output_tokens: None,
+            way: None,
         }
     }
 
-    /// The backends of a scenario, with the faults of its first replication.
-    fn read(named: &str, seed: Option<u64>) -> Result<World, Failure> {
+    /// The backends of a scenario, with the faults of a replication.
+    fn read(named: &str, args: &Mock) -> Result<World, Failure> {
         let source = files::find_scenario(named)?;
         let scenario = files::read_scenario(&source)?;
-        let dice = Dice::new(seed.unwrap_or(scenario.seed)).branch(0);
+        let dice = Dice::new(args.seed.unwrap_or(scenario.seed)).branch(args.replication);
         let until = tollgate_core::time::Instant::EPOCH + scenario.run.duration.unwrap_or(Nanos::ZERO);
         let faults = incidents(&scenario.faults, scenario.backends.len(), until, dice);
         let mut backends = scenario.backends;
@@ -95,6 +107,7 @@ impl World {
             backends,
             dice,
             output_tokens: Some(scenario.workload.output_tokens),
+            way: args.way.then_some(scenario.network.gateway_to_backend),
         })
     }
 }
@@ -193,6 +206,14 @@ fn builder(
         .dice(world.dice.branch(number as u64 + 1))
         .models(args.model.clone())
         .api_key(args.api_key.clone());
+    let builder = match &world.way {
+        Some(way) => builder.way(way.clone()),
+        None => builder,
+    };
+    let builder = match args.lump {
+        Some(lump) => builder.lump(Nanos::from_secs_f64(lump.as_secs_f64() * args.time_scale)),
+        None => builder,
+    };
     match &world.output_tokens {
         Some(tokens) => builder.output_tokens(tokens.clone()),
         None => builder,

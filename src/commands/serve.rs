@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tollgate_bench::twin::Orders;
 use tollgate_core::policy::Policy;
 use tollgate_proxy::clock::{Clock, SystemClock};
 use tollgate_proxy::observe::Observer;
@@ -11,7 +12,7 @@ use tollgate_proxy::settings::{CONFIG, Settings, SettingsFile, Sources, read};
 use tollgate_proxy::{BuildError, Gateway};
 
 use super::embedded::Embedded;
-use super::files;
+use super::{files, leash};
 use crate::args::Serve;
 use crate::error::Failure;
 use crate::term;
@@ -19,9 +20,18 @@ use crate::term;
 /// Runs the command.
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let settings = settings(args)?;
-    let clock = SystemClock::scaled(settings.time_scale).map_err(Failure::wrong)?;
+    let orders = args.twin.as_deref().map(orders).transpose()?;
+    let mut clock = SystemClock::scaled(settings.time_scale).map_err(Failure::wrong)?;
+    // Where time runs faster, so would the grain of timers grow.
+    if 1.0 < settings.time_scale {
+        clock = clock.precise();
+    }
+    if let Some(orders) = &orders {
+        leash::hold();
+        clock = clock.beginning(orders.beginning());
+    }
     let clock: Arc<dyn Clock> = Arc::new(clock);
-    let (policy, embedded) = policy(&settings, &clock)?;
+    let (policy, embedded) = policy(&settings, orders.as_ref(), &clock)?;
     let server = server(policy, settings, &clock)?;
     let address = server.addresses().first().copied();
     let is_tls = server.gateway().settings().tls.is_some();
@@ -47,15 +57,28 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
 }
 
 /// The policy that was asked for; without one, the backends that run in this process and the policy over them.
-fn policy(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Policy, Option<Embedded>), Failure> {
+fn policy(
+    settings: &Settings,
+    orders: Option<&Orders>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Policy, Option<Embedded>), Failure> {
     let Some(named) = &settings.policy else {
         let embedded = Embedded::start(clock, settings.seed)?;
         return Ok((embedded.policy()?, Some(embedded)));
     };
     let source = files::find_policy(named)?;
-    let policy = files::read_policy(&source)?;
+    let mut policy = files::read_policy(&source)?;
+    if let Some(orders) = orders {
+        orders.apply(&mut policy);
+    }
     files::check_urls(&source, &policy)?;
     Ok((policy, None))
+}
+
+/// What the gateway of a twin is told.
+fn orders(file: &Path) -> Result<Orders, Failure> {
+    let text = files::read_text(file)?;
+    serde_json::from_str(&text).map_err(|error| Failure::wrong(format!("{} holds no orders: {error}", file.display())))
 }
 
 /// A server that has its addresses and has not begun.

@@ -120,6 +120,22 @@ pub enum Ejection {
     RetryAfter,
 }
 
+impl Ejection {
+    /// Every cause, and its name in metrics and reports.
+    pub const ALL: [(Ejection, &'static str); 4] = [
+        (Ejection::Tripped, "tripped"),
+        (Ejection::Outlier, "outlier"),
+        (Ejection::Probe, "probe"),
+        (Ejection::RetryAfter, "retry-after"),
+    ];
+
+    /// The position in [`Ejection::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
 /// The effects of one call: a buffer that the driver owns, drains and uses again.
 #[derive(Debug, Default)]
 pub struct Effects {

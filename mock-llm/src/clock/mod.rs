@@ -10,15 +10,18 @@
 //! | Timers of a [`ManualClock`] ring in order of time, and among equals in the order in which they were set. | `manual_timers_ring_in_order` |
 //! | Setting a timer replaces the wish before it. | `setting_again_replaces`, `system_timers_can_be_set_again` |
 //! | A timer that has rung stays so until it is set anew. | `what_has_rung_has_rung` |
+//! | The timers of a precise clock ring within a fraction of a millisecond. | `precise_timers_are_close` |
+//! | Clocks that begin at one date agree. | `clocks_that_begin_together_agree` |
 //! | A timer that is dropped does not move the time. | `dropped_timers_are_forgotten` |
 
+mod fine;
 mod manual;
 mod system;
 
 use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tollgate_core::time::Instant;
 
@@ -35,6 +38,12 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// What a clock on the wall shows now, for logs and for dates in headers. No decision may depend on it.
     fn wall(&self) -> SystemTime;
+
+    /// The date at which this clock began, or will begin.
+    fn began(&self) -> SystemTime {
+        let now = Duration::from_nanos(self.now().as_nanos());
+        self.wall().checked_sub(now).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
 }
 
 /// One wish to be woken, which the next one replaces.

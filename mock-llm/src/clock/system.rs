@@ -8,16 +8,19 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant as Moment, Sleep};
 use tollgate_core::time::Instant;
 
+use super::fine::Fine;
 use super::{Clock, Timer};
 use crate::draw::{OutOfRange, within};
 
 /// The machine's clock, by way of tokio: where a runtime's time is paused or simulated, so is this.
 ///
-/// A timer rings up to a millisecond late, for that is the grain of tokio's. Timers need a runtime whose time is enabled.
+/// A timer rings up to a millisecond late, for that is the grain of tokio's, unless the clock is
+/// [precise](SystemClock::precise). Timers need a runtime whose time is enabled.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     began: Moment,
     scale: Scale,
+    is_precise: bool,
 }
 
 /// How many nanoseconds of the model pass in one of the machine, in parts of 2^-32.
@@ -31,6 +34,7 @@ impl SystemClock {
         SystemClock {
             began: Moment::now(),
             scale: Scale::ONE,
+            is_precise: false,
         }
     }
 
@@ -43,7 +47,33 @@ impl SystemClock {
         Ok(SystemClock {
             began: Moment::now(),
             scale: Scale::new(scale)?,
+            is_precise: false,
         })
+    }
+
+    /// The same clock, beginning at the date `at`: before it stands still at [`Instant::EPOCH`].
+    ///
+    /// So the clocks of several processes of one machine agree, whenever each was started.
+    #[must_use]
+    pub fn beginning(mut self, at: SystemTime) -> SystemClock {
+        let (now, wall) = (Moment::now(), self.wall());
+        let began = match at.duration_since(wall) {
+            Ok(ahead) => now.checked_add(ahead),
+            Err(passed) => now.checked_sub(passed.duration()),
+        };
+        self.began = began.unwrap_or(now);
+        self
+    }
+
+    /// The same clock, whose timers ring within some ten microseconds where the machine can: where time runs fast, the
+    /// grain of tokio's would be a long time.
+    ///
+    /// A timer that is about to ring costs a few calls of the system more; one that is set and not reached costs none.
+    /// Its timers need a runtime whose I/O is enabled too, and do not follow a runtime's paused time.
+    #[must_use]
+    pub fn precise(mut self) -> SystemClock {
+        self.is_precise = true;
+        self
     }
 }
 
@@ -63,12 +93,22 @@ impl Clock for SystemClock {
             clock: *self,
             at: Instant::FAR,
             sleep: None,
+            fine: Last::Unneeded,
         })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the date")]
     fn wall(&self) -> SystemTime {
         SystemTime::now()
+    }
+
+    fn began(&self) -> SystemTime {
+        let (now, wall) = (Moment::now(), self.wall());
+        let began = match now.checked_duration_since(self.began) {
+            Some(passed) => wall.checked_sub(passed),
+            None => wall.checked_add(self.began.duration_since(now)),
+        };
+        began.unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }
 
@@ -78,7 +118,21 @@ struct SystemTimer {
     at: Instant,
     /// Made when it is first needed, and used again.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// For the last stretch of a precise clock's.
+    fine: Last,
 }
+
+/// The machine's own timer, made when it is first needed.
+#[derive(Debug)]
+enum Last {
+    Unneeded,
+    There(Box<Fine>),
+    /// The machine has none.
+    Missing,
+}
+
+/// How long before its instant the timer of a precise clock turns to the machine's own: tokio's may be this late.
+const LAST_STRETCH: Duration = Duration::from_millis(2);
 
 impl Timer for SystemTimer {
     fn set(&mut self, at: Instant) {
@@ -95,15 +149,36 @@ impl Timer for SystemTimer {
                 // Beyond what the machine can count to, which is never.
                 return Poll::Pending;
             };
-            let sleep = self
-                .sleep
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-            if sleep.deadline() != deadline {
-                sleep.as_mut().reset(deadline);
-            }
-            ready!(sleep.as_mut().poll(cx));
+            ready!(self.wait(cx, deadline));
         }
         Poll::Ready(())
+    }
+}
+
+impl SystemTimer {
+    /// Waits for `deadline`, or for an earlier moment at which to ask again.
+    fn wait(&mut self, cx: &mut Context<'_>, deadline: Moment) -> Poll<()> {
+        let mut deadline = deadline;
+        if self.clock.is_precise {
+            let early = deadline.checked_sub(LAST_STRETCH).unwrap_or(deadline);
+            if early <= Moment::now() {
+                if let Last::Unneeded = self.fine {
+                    self.fine = Fine::new().map_or(Last::Missing, |fine| Last::There(Box::new(fine)));
+                }
+                if let Last::There(fine) = &mut self.fine {
+                    return fine.poll(cx, deadline);
+                }
+            } else {
+                deadline = early;
+            }
+        }
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(cx)
     }
 }
 

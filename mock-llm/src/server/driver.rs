@@ -32,6 +32,8 @@ pub(super) struct State {
     now: Instant,
     /// What happens when; ties are first in, first out.
     events: BTreeMap<(Instant, u64), Event>,
+    /// Tokens of a stream after the first are sent this far apart, or further.
+    lump: Nanos,
     sequence: u64,
     listeners: BTreeMap<u64, Listener>,
     tags: u64,
@@ -86,7 +88,7 @@ pub(super) enum Heard {
 }
 
 impl Driver {
-    pub(super) fn new(backend: AnyBackend, clock: Arc<dyn Clock>) -> Driver {
+    pub(super) fn new(backend: AnyBackend, clock: Arc<dyn Clock>, lump: Nanos) -> Driver {
         Driver {
             clock,
             state: Mutex::new(State {
@@ -94,6 +96,7 @@ impl Driver {
                 record: Record::default(),
                 now: Instant::EPOCH,
                 events: BTreeMap::new(),
+                lump,
                 sequence: 0,
                 listeners: BTreeMap::new(),
                 tags: 0,
@@ -303,7 +306,8 @@ impl State {
             self.events.remove(&before);
         }
         let next = job.and_then(|job| self.backend.next_token(self.now, job));
-        let due = next.map(|at| self.push(at, Event::Token(tag)));
+        let least = self.now + self.lump;
+        let due = next.map(|at| self.push(at.max(least), Event::Token(tag)));
         if let Some(listener) = self.listeners.get_mut(&tag) {
             listener.due = due;
         }

@@ -27,6 +27,7 @@ use super::stats::Subject;
 use super::stream::{Body, Events, OpenStream};
 use super::text::Words;
 use super::{ATTEMPT, DICE, MockServer, OUTPUT_TOKENS, PRIORITY, PROMPT_TOKENS};
+use crate::clock::sleep_until;
 use crate::model::{Backend as _, Job};
 
 /// Most tokens of an answer, all choices together.
@@ -173,6 +174,12 @@ impl MockServer {
             priority: priority(headers)?,
         };
         let driver = &self.shared.driver;
+        if let Some(way) = &self.shared.way {
+            // Numbered as the simulator numbers the ways there and back.
+            let of = |number| way.sample_secs(&mut job.dice.roll(Purpose::Network, 4 * job.attempt + number));
+            let wait = of(0) + of(2);
+            sleep_until(&*driver.clock, driver.clock.now() + wait).await;
+        }
         let hit = driver.with(|_, now| self.faults().hit(now, subject.dice, subject.attempt));
         let plan = match hit {
             Some(WireKind::Reset { after: None }) => return Err(Ending::Nothing(End::Reset, "reset")),

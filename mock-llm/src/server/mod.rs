@@ -56,6 +56,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tollgate_core::dice::Dice;
+use tollgate_core::time::Nanos;
 
 use crate::clock::{Clock, SystemClock};
 use crate::draw::{Distribution, OutOfRange};
@@ -95,6 +96,8 @@ pub struct Builder {
     models: Vec<String>,
     api_key: Option<String>,
     output_tokens: Option<Distribution>,
+    way: Option<Distribution>,
+    lump: Nanos,
 }
 
 #[derive(Debug)]
@@ -105,6 +108,7 @@ struct Shared {
     models: Vec<String>,
     api_key: Option<String>,
     output_tokens: Distribution,
+    way: Option<Distribution>,
     /// The dice of requests that bring none, and how many there were.
     dice: Dice,
     asked: AtomicU64,
@@ -164,6 +168,22 @@ impl Builder {
         self
     }
 
+    /// Lies so far from whoever asks: seconds, one way. An attempt waits for both ways before it begins, as long as those
+    /// that its dice give it in the simulator. Otherwise as far as it is.
+    #[must_use]
+    pub fn way(mut self, seconds: Distribution) -> Builder {
+        self.way = Some(seconds).filter(|way| way.as_constant() != Some(0.0));
+        self
+    }
+
+    /// Sends the tokens of a stream after the first in lumps, at least `apart` from each other. The last come with the
+    /// end, so that no latency of an answer changes; what it saves is a piece of a stream for every token.
+    #[must_use]
+    pub fn lump(mut self, apart: Nanos) -> Builder {
+        self.lump = apart;
+        self
+    }
+
     /// Starts it. Must be called within a runtime, on which it keeps time until it is dropped.
     ///
     /// # Errors
@@ -176,7 +196,7 @@ impl Builder {
     pub fn start(self) -> Result<MockServer, OutOfRange> {
         let backend = AnyBackend::new(&self.spec, self.dice)?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let driver = Arc::new(Driver::new(backend, clock));
+        let driver = Arc::new(Driver::new(backend, clock, self.lump));
         let output_tokens = match self.output_tokens {
             Some(tokens) => tokens,
             None => Distribution::lognormal_median_p95(150.0, 600.0)?,
@@ -191,6 +211,7 @@ impl Builder {
                 models: self.models,
                 api_key: self.api_key,
                 output_tokens,
+                way: self.way,
                 dice: self.dice.branch(0),
                 asked: AtomicU64::new(0),
                 other: AtomicU64::new(0),
@@ -213,6 +234,8 @@ impl MockServer {
             models: Vec::new(),
             api_key: None,
             output_tokens: None,
+            way: None,
+            lump: Nanos::ZERO,
         }
     }
 

@@ -100,6 +100,7 @@ impl Drop for Guest {
             operation: self.operation,
             model: "",
             status,
+            lost: &[],
         };
         let now = self.gateway.clock.now();
         self.gateway.observer.turned_away(self.arrived, now, &entry);

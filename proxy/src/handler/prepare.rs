@@ -78,6 +78,7 @@ pub(super) async fn prepare(mut guest: Guest, request: Request<Body>) -> Result<
         priority: who.priority,
         tenant,
     };
+    let dice = gateway.roll(&parts.headers);
     let order = Order {
         reading,
         headers: parts.headers,
@@ -85,7 +86,7 @@ pub(super) async fn prepare(mut guest: Guest, request: Request<Body>) -> Result<
         tenant,
         share,
     };
-    let driven = Exchange::open(&gateway, request, gateway.roll(), order);
+    let driven = Exchange::open(&gateway, request, dice, order);
     guest.let_in();
     Ok(driven)
 }

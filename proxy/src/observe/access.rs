@@ -84,7 +84,7 @@ impl AccessLog {
             output,
             receiver,
             shared: Arc::clone(&shared),
-            began: began(&*means.clock),
+            began: means.clock.began(),
             means,
             buffer: Vec::with_capacity(2 * BATCH_BYTES),
             buffered: 0,
@@ -187,7 +187,7 @@ impl Writer {
     /// The date of an instant. The world's clock may be set; a clock that runs faster has only its beginning.
     fn date(&self, at: tollgate_core::time::Instant) -> SystemTime {
         let began = if self.means.is_real {
-            began(&*self.means.clock)
+            self.means.clock.began()
         } else {
             self.began
         };
@@ -247,11 +247,6 @@ impl Writer {
                 .tell(Level::Error, "the access log cannot be opened anew", &fields);
         }
     }
-}
-
-fn began(clock: &dyn Clock) -> SystemTime {
-    let now = Duration::from_nanos(clock.now().as_nanos());
-    clock.wall().checked_sub(now).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Where lines go.

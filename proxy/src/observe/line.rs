@@ -9,7 +9,7 @@ use tollgate_core::policy::{Operation, Policy};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Estimate;
 
-use super::Entry;
+use super::{Entry, Lost};
 
 /// A request on its way to the log.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Line {
     tenant: Option<TenantId>,
     operation: Option<Operation>,
     status: u16,
+    /// None is most often there, and takes no memory then.
+    lost: Box<[Lost]>,
     how: How,
 }
 
@@ -53,6 +55,7 @@ impl Line {
             tenant: entry.tenant,
             operation: entry.operation,
             status: entry.status,
+            lost: entry.lost.into(),
             how,
         }
     }
@@ -123,7 +126,19 @@ struct Record<'a> {
     ttft_ms: Option<f64>,
     e2e_ms: f64,
     overhead_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lost: Vec<Unanswered<'a>>,
     policy: &'a str,
+}
+
+/// An attempt that did not answer.
+#[derive(Serialize)]
+struct Unanswered<'a> {
+    endpoint: &'a str,
+    /// Since the request arrived.
+    launched_ms: f64,
+    /// None if it was stopped.
+    fault: Option<&'static str>,
 }
 
 /// Appends `line`, of a request that arrived at `time`, to `buffer`.
@@ -157,11 +172,20 @@ pub(super) fn write(buffer: &mut Vec<u8>, line: &Line, names: &Names, time: Syst
         ttft_ms: None,
         e2e_ms: 0.0,
         overhead_ms: None,
+        lost: Vec::new(),
         policy: &names.policy,
     };
     match &line.how {
         How::TurnedAway { arrived, now } => record.e2e_ms = millis(now.since(*arrived)),
-        How::Over { outcome, estimate } => fill(&mut record, outcome, *estimate, names),
+        How::Over { outcome, estimate } => {
+            fill(&mut record, outcome, *estimate, names);
+            let lost = line.lost.iter().map(|lost| Unanswered {
+                endpoint: names.endpoints.get(lost.endpoint.index()).map_or("", String::as_str),
+                launched_ms: millis(lost.launched.since(outcome.arrived)),
+                fault: lost.fault.map(tollgate_core::fault::Fault::name),
+            });
+            record.lost = lost.collect();
+        }
     }
     let written = serde_json::to_writer(&mut *buffer, &record);
     written.expect("numbers are finite, and a buffer takes everything");

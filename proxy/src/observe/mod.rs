@@ -65,6 +65,19 @@ pub struct Entry<'a> {
     pub model: &'a str,
     /// The HTTP status that the client was answered; 499 if it had gone.
     pub status: u16,
+    /// Its attempts that did not answer, in the order in which they ended.
+    pub lost: &'a [Lost],
+}
+
+/// An attempt that did not answer its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Where it was made.
+    pub endpoint: EndpointId,
+    /// When it was launched.
+    pub launched: Instant,
+    /// How it failed; none if it was stopped because it was not needed any more.
+    pub fault: Option<Fault>,
 }
 
 /// How an attempt ended, for whoever counts attempts.

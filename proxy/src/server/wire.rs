@@ -60,6 +60,7 @@ pub(super) fn unread(gateway: &Gateway, unserved: Unserved) -> Response<Bytes> {
         operation: None,
         model: "",
         status: answer.status().as_u16(),
+        lost: &[],
     };
     gateway.observer().arrived();
     gateway.observer().turned_away(now, now, &entry);

@@ -85,7 +85,7 @@ rows! {
     TIME_SCALE = "" "time_scale" "TOLLGATE_TIME_SCALE" "--time-scale" Word "X", |s| s.time_scale.to_string(),
         "For tests with mock backends: the clock runs so much faster";
     MOCK_DICE = "" "mock_dice" "TOLLGATE_MOCK_DICE" "--mock-dice" Word "BOOL", |s| s.mock_dice.to_string(),
-        "For tests with mock backends: send the dice of a request along";
+        "For tests with mock backends: take the dice that a request brings, and send them along";
     TLS_CERT = "tls" "cert" "TOLLGATE_TLS_CERT" "--tls-cert" Text "FILE", |_| "none: plain HTTP".into(),
         "The certificate chain that clients are shown, in PEM; read again on SIGHUP";
     TLS_KEY = "tls" "key" "TOLLGATE_TLS_KEY" "--tls-key" Text "FILE", |_| "none".into(),

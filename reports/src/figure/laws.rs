@@ -11,6 +11,7 @@ use crate::result::{
     Cause, EndpointSeriesRow, FaultWindow, Latency, Metric, NamedHistogram, ResultSet, SeriesRow, StrategySummary,
 };
 use crate::table::Better;
+use crate::twin::{Curve, Section, Twin};
 
 #[path = "../../tests/sample/mod.rs"]
 mod sample;
@@ -161,6 +162,53 @@ fn each(mut look: impl FnMut(&str, &Scene)) {
             look(&format!("{} of {name}", figure.name), &figure.scene);
         }
     }
+    for figure in twin().figures() {
+        look(&format!("{} of a twin", figure.name), &figure.scene);
+    }
+}
+
+/// Distributions of every kind.
+fn twin() -> Twin {
+    let steps = |low: f64, factor: f64| -> Vec<(f64, f64)> {
+        (1..=20_i32)
+            .map(|at| (low * factor.powi(at), f64::from(at) / 20.0))
+            .collect()
+    };
+    let curves = [
+        ("plausible", steps(0.5, 1.1), steps(0.6, 1.1)),
+        ("wide", steps(1e-6, 3.0), steps(1e-5, 3.0)),
+        ("one point", vec![(1.0, 1.0)], Vec::new()),
+        ("nothing", Vec::new(), Vec::new()),
+        ("undefined", vec![(f64::NAN, 0.5), (0.0, 1.0)], vec![(-1.0, 1.0)]),
+        (
+            "a metric whose name is long enough to be cut off somewhere",
+            steps(9.9, 1.01),
+            steps(9.9, 1.01),
+        ),
+    ];
+    let section = |count: usize| Section {
+        title: "a strategy".into(),
+        curves: curves
+            .iter()
+            .take(count)
+            .map(|(name, simulated, live)| Curve {
+                name: (*name).to_owned(),
+                simulated: simulated.clone(),
+                live: live.clone(),
+            })
+            .collect(),
+        ..Section::default()
+    };
+    Twin {
+        sections: (0..=curves.len()).map(section).collect(),
+        ..Twin::default()
+    }
+}
+
+#[test]
+fn every_twin_draws_and_is_written() {
+    let twin = twin();
+    assert_eq!(twin.files().expect("it draws"), twin.files().expect("it draws"));
 }
 
 /// Lineups of every kind, with a word on each.

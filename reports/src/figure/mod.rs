@@ -13,6 +13,7 @@
 //! ```
 
 mod bars;
+mod curves;
 mod endpoints;
 mod font;
 mod latency;
@@ -34,6 +35,7 @@ use scene::Scene;
 
 use crate::lineup::{Panels, Table};
 use crate::result::{File, Metric, ResultSet, WriteError};
+use crate::twin::Section;
 
 /// One figure, laid out and ready to be drawn.
 #[derive(Clone, Debug)]
@@ -169,6 +171,19 @@ pub(crate) fn panels(panels: &Panels) -> Figure {
         title: Cow::Owned(panels.title.clone()),
         caption: Cow::Owned(panels.caption.clone()),
         scene: panels::draw(panels),
+    }
+}
+
+/// The distributions of the `at`-th section of a twin.
+pub(crate) fn curves(at: usize, section: &Section) -> Figure {
+    Figure {
+        name: Cow::Owned(format!("twin-{at}")),
+        title: Cow::Owned(section.title.clone()),
+        caption: Cow::Borrowed(
+            "Where the dashed line lies on the other, what was simulated is what happens; where it lies to the right, live is \
+             slower.",
+        ),
+        scene: curves::draw(section),
     }
 }
 

@@ -10,7 +10,7 @@ mod recorder;
 mod samples;
 
 use tollgate_core::id::EndpointId;
-use tollgate_core::lifecycle::{Outcome, Refusal};
+use tollgate_core::lifecycle::{Ejection, Outcome, Refusal};
 use tollgate_core::time::{Instant, Nanos};
 
 use crate::workload::Call;
@@ -124,6 +124,8 @@ pub struct EndpointRecord {
     pub failed: u64,
     /// Time out of its pool, in nanoseconds.
     pub ejected: u64,
+    /// How often it was taken out of its pool, by cause, warm-up included; in the order of [`Ejection::ALL`].
+    pub ejections: [u64; Ejection::ALL.len()],
     /// What its attempts cost, in USD.
     pub cost: f64,
     /// How busy its backend was, warm-up included.

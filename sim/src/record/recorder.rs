@@ -202,6 +202,7 @@ impl<O: Observer> Recorder<O> {
         now: Instant,
         until: Instant,
     ) {
+        self.endpoints[endpoint.index()].ejections[why.index()] += 1;
         if why != Ejection::RetryAfter {
             return self.ejections[endpoint.index()].fail(now);
         }
