@@ -128,6 +128,15 @@ pub(crate) enum Command {
         tollgate twin outage --strategy 'least in-flight' --duration 2m --time-scale 5\n  \
         tollgate twin mine.toml --calibrate")]
     Twin(Twin),
+    /// Fit backends to the access log of a gateway, so that your own providers can be simulated
+    ///
+    /// Of each endpoint: the time to the first token and per further token, the share of errors, and the quota as far as
+    /// 429s tell. How well it fits is told beside it, on standard error; the backends go to standard output, ready to be
+    /// pasted into a scenario.
+    #[command(after_help = "Examples:\n  \
+        tollgate calibrate access.jsonl >> mine.toml\n  \
+        tollgate calibrate access.jsonl.1 access.jsonl --out backends.toml")]
+    Calibrate(Calibrate),
     /// Look at recorded traffic, or convert it
     #[command(subcommand)]
     Trace(TraceCommand),
@@ -326,6 +335,19 @@ fn length(text: &str) -> Result<Nanos, String> {
     is_some
         .then_some(length)
         .ok_or_else(|| "a run of no length measures nothing".to_owned())
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Calibrate {
+    /// Access logs of `tollgate serve`, in the order in which they were written
+    #[arg(required = true, value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The file for the backends [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the figures as JSON, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How fast time may run.

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => commands::serve::run(&args),
         Command::Key(KeyCommand::New(args)) => commands::key::new(&args),
         Command::Mock(args) => commands::mock::run(&args),
+        Command::Calibrate(args) => commands::calibrate::run(&args),
         Command::Twin(args) => commands::twin::run(&args),
         Command::Trace(TraceCommand::Describe(args)) => commands::trace::describe(&args),
         Command::Trace(TraceCommand::Import(args)) => commands::trace::import(&args),

@@ -5,6 +5,7 @@
 //! times are compared.
 
 pub mod balancers;
+pub mod calibrate;
 pub mod draws;
 pub mod floor;
 pub mod limiters;

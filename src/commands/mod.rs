@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod balancers;
+pub(crate) mod calibrate;
 pub(crate) mod check;
 pub(crate) mod embedded;
 pub(crate) mod files;
