@@ -245,7 +245,7 @@ fn conditions(page: &mut String, set: &ResultSet) {
             escape(&strategy.policy_hash),
             plain(strategy.requests.offered),
             plain(strategy.requests.completed),
-            plain(strategy.attempts)
+            strategy.attempts.map_or_else(|| "–".to_owned(), plain)
         );
     }
     page.push_str(
