@@ -271,6 +271,12 @@ pub struct FaultWindow {
     /// Requests refused in the window.
     #[serde(serialize_with = "number::count")]
     pub refused: f64,
+    /// Of these, those over a limit of the policy, in which the fault has no part.
+    #[serde(serialize_with = "number::count")]
+    pub limited: f64,
+    /// Requests in the window whose client went away.
+    #[serde(serialize_with = "number::count")]
+    pub abandoned: f64,
     /// The 99th percentile of E2E in the window, in seconds.
     #[serde(serialize_with = "number::maybe")]
     pub p99: Option<f64>,
@@ -281,6 +287,20 @@ pub struct FaultWindow {
     /// were.
     #[serde(serialize_with = "number::maybe")]
     pub recovery_seconds: Option<f64>,
+}
+
+impl FaultWindow {
+    /// Requests that the fault cost: failed, abandoned, or refused for another reason than a limit.
+    #[must_use]
+    pub fn lost(&self) -> f64 {
+        self.failed + self.abandoned + self.turned_away()
+    }
+
+    /// Requests that the gateway refused because it could not serve them.
+    #[must_use]
+    pub fn turned_away(&self) -> f64 {
+        (self.refused - self.limited).max(0.0)
+    }
 }
 
 impl Summary {

@@ -243,6 +243,8 @@ impl<'a> Run<'a> {
                 end: fault.end.as_secs_f64(),
                 failed: self.count(|record| record.faults[at].failed),
                 refused: self.count(|record| record.faults[at].refused),
+                limited: self.count(|record| record.faults[at].limited),
+                abandoned: self.count(|record| record.faults[at].abandoned),
                 p99: pooled.and_then(|track| track.quantile(0.99)),
                 attainment: self.mean(|record| share(record.faults[at].attained, record.faults[at].calls)),
                 recovery_seconds: recovery(
