@@ -9,6 +9,7 @@ pub mod calibrate;
 pub mod draws;
 pub mod floor;
 pub mod limiters;
+pub mod load;
 pub mod log;
 pub mod model;
 pub mod twin;

@@ -65,6 +65,12 @@ impl SystemClock {
         self
     }
 
+    /// When it began, or will begin, as the machine tells the time.
+    #[must_use]
+    pub fn start(&self) -> Moment {
+        self.began
+    }
+
     /// The same clock, whose timers ring within some ten microseconds where the machine can: where time runs fast, the
     /// grain of tokio's would be a long time.
     ///
