@@ -428,21 +428,9 @@ pub(crate) struct Twin {
     /// Print the figures as JSON, and nothing else
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// A length of time, as files write it.
-fn duration(text: &str) -> Result<Nanos, String> {
-    let wrong = || "a duration is a number and a unit, such as 250ms, 30s or 1m".to_owned();
-    kind::parse_duration(text).ok_or_else(wrong)
-}
-
-/// A length of time that is not nothing.
-fn length(text: &str) -> Result<Nanos, String> {
-    let length = duration(text)?;
-    let is_some = length != Nanos::ZERO;
-    is_some
-        .then_some(length)
-        .ok_or_else(|| "a run of no length measures nothing".to_owned())
+    /// Fit the scenario's `[network]` to a run of half a minute as fast as time is, and store it in the file
+    #[arg(long, conflicts_with_all = ["out", "json", "time_scale"])]
+    pub(crate) calibrate: bool,
 }
 
 #[derive(Debug, ClapArgs)]

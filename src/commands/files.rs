@@ -13,6 +13,7 @@ use crate::error::Failure;
 use crate::{shipped, term};
 
 /// A file that was found.
+#[derive(Clone)]
 pub(crate) struct Source {
     /// What messages call it.
     pub(crate) name: String,
@@ -20,6 +21,16 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// The folder in which it is; none if it is shipped.
     folder: Option<PathBuf>,
+}
+
+impl Source {
+    /// The same file, if it said `text`.
+    pub(crate) fn with_text(&self, text: &str) -> Source {
+        Source {
+            text: text.to_owned(),
+            ..self.clone()
+        }
+    }
 }
 
 /// A policy that was read, and the text that it was read from.

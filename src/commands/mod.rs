@@ -11,6 +11,7 @@ pub(crate) mod limiters;
 pub(crate) mod lineup;
 pub(crate) mod load;
 pub(crate) mod mock;
+pub(crate) mod network;
 pub(crate) mod new;
 pub(crate) mod out;
 pub(crate) mod report;

@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use tollgate_bench::calibrate::fit;
 use tollgate_bench::twin::{
-    Comparison, CrewError, Guest, Play, PlayError, Played, Report, Side, Strategy, admit, curves, program, scale_for,
+    Comparison, CrewError, Guest, Play, PlayError, Played, Report, Side, Sorted, Strategy, admit, curves, program,
+    scale_for, seconds,
 };
 use tollgate_core::file;
 use tollgate_core::policy::Policy;
 use tollgate_core::time::Nanos;
+use tollgate_mock_llm::draw::Distribution;
 use tollgate_reports::twin::check_free;
 use tollgate_reports::{ResultSet, merge};
 use tollgate_sim::engine::Engine;
@@ -19,7 +22,8 @@ use tollgate_sim::record::Quiet;
 use tollgate_sim::scenario::{Scenario, Warmup};
 use tollgate_sim::workload::Workload;
 
-use super::files::{self, Candidate};
+use super::files::{self, Candidate, Source};
+use super::network::rewritten;
 use super::out::{self, Claim};
 use super::stop::{self, Held, Holding};
 use crate::args::Twin;
@@ -36,6 +40,10 @@ pub(crate) fn run(args: &Twin) -> Result<(), Failure> {
     let mut scenario = files::read_scenario(&source)?;
     let candidates = chosen(args, files::read_strategies(&source, &scenario)?)?;
     bend(args, &mut scenario);
+    if args.calibrate {
+        // What is to be fitted must not be there already.
+        scenario.network.gateway_overhead = Distribution::constant(0.0).map_err(Failure::failed)?;
+    }
     if let Some(out) = &args.out {
         out::check_place(out)?;
         check_free(out).map_err(Failure::wrong)?;
@@ -58,8 +66,16 @@ pub(crate) fn run(args: &Twin) -> Result<(), Failure> {
         workload,
         scenario,
     };
+    if args.calibrate {
+        return stage.fit_network(candidates, &source);
+    }
     stage.play(candidates, began)
 }
+
+/// For how long a network is fitted where nobody says.
+const CALIBRATION: Nanos = Nanos::from_secs(30);
+/// Requests that are needed to fit anything to.
+const LEAST_FITTED: usize = 50;
 
 /// The strategies that are asked for; all of the scenario's if none is.
 fn chosen(args: &Twin, candidates: Vec<Candidate>) -> Result<Vec<Candidate>, Failure> {
@@ -85,7 +101,8 @@ fn bend(args: &Twin, scenario: &mut Scenario) {
     if let Some(seed) = args.seed {
         scenario.seed = seed;
     }
-    if let Some(duration) = args.duration {
+    let calibration = args.calibrate.then_some(CALIBRATION);
+    if let Some(duration) = args.duration.or(calibration) {
         scenario.run.duration = Some(duration);
         scenario.run.requests = None;
         scenario.run.warmup = Warmup::Share(0.1);
@@ -107,6 +124,8 @@ struct Both {
     strategy: Strategy,
     simulated: ResultSet,
     live: ResultSet,
+    /// From client to gateway, in seconds: half of what a journey takes longer than its request.
+    hops: Sorted,
 }
 
 impl Stage<'_> {
@@ -272,7 +291,7 @@ impl Stage<'_> {
             seed: self.scenario.seed,
             replication: self.args.replication,
             scale,
-            duration: self.args.duration,
+            duration: self.args.duration.or(self.args.calibrate.then_some(CALIBRATION)),
             warmup,
             scratch: self.scratch.path(),
         };
@@ -281,6 +300,7 @@ impl Stage<'_> {
             metrics,
             began,
             client,
+            journeys,
         } = play.run(&progress.stop, tick)?;
         let live = Side::live(&log, &metrics, began, warmup);
         let lag = client
@@ -299,11 +319,97 @@ impl Stage<'_> {
             notes: log.gaps(),
             curves: curves(&simulated, &live),
         };
+        let hop = |(number, took): (&u64, &f64)| Some((took - live.plain.get(number)?.e2e) / 2.0);
         Ok(Both {
             strategy,
             simulated: set,
             live: client,
+            hops: Sorted::new(journeys.iter().filter_map(hop).collect()),
         })
+    }
+
+    /// Fits the scenario's network to its first strategy as fast as time is, and stores it.
+    fn fit_network(&self, candidates: Vec<Candidate>, source: &Source) -> Result<(), Failure> {
+        let progress = Arc::new(Progress::default());
+        stop::watch(Arc::clone(&progress), Held::default())?;
+        let none = || Failure::wrong("the scenario names no strategy, so there is nothing to play");
+        let mut candidate = candidates.into_iter().next().ok_or_else(none)?;
+        admit(&mut candidate.policy, &self.guests);
+        let strategy = self.prepared(&candidate)?;
+        let waiting = term::Waiting::new("playing");
+        let both = self.both(&candidate, &strategy, 1.0, &progress, |_| {});
+        let both = both.map_err(|error| Failure::failed(format!("strategy `{}`: {error}", candidate.strategy)))?;
+        drop(waiting);
+        let added = &both.strategy.comparison.added.e2e;
+        if added.len() < LEAST_FITTED {
+            return Err(Failure::failed(format!(
+                "only {} requests were answered at once on both sides, too few to fit a network to\n  = help: a longer run, with \
+                 --duration",
+                added.len()
+            )));
+        }
+        // A timer that rings late delays one side and not the other; what is below nothing is noise.
+        let positive: Vec<f64> = added.values().iter().copied().filter(|added| 0.0 < *added).collect();
+        let overhead =
+            fit(&positive, &[]).ok_or_else(|| Failure::failed("the gateway adds nothing that can be measured"))?;
+        let hop = both.hops.quantile(0.5).unwrap_or(0.0).max(0.0);
+        let micros = |seconds: f64| format!("\"{:.0}us\"", seconds * 1e6);
+        let median = micros(overhead.median());
+        let entries = [
+            ("client_to_gateway", micros(hop)),
+            (
+                "gateway_overhead",
+                format!(
+                    "{{ distribution = \"lognormal\", median = {median}, sigma = {:.3} }}",
+                    overhead.sigma
+                ),
+            ),
+        ];
+        let text = rewritten(&source.text, &entries);
+        let table: String = entries
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"))
+            .collect();
+        let stored = self.store(source, &text)?;
+        term::tell(&format!(
+            "{} requests, answered at once on both sides; the median is off by {} and 99 % by {}; {stored}",
+            added.len(),
+            seconds(added.quantile(0.5).unwrap_or(0.0) - overhead.median()),
+            seconds(added.quantile(0.99).unwrap_or(0.0) - overhead.median() * (2.326 * overhead.sigma).exp()),
+        ));
+        term::print(&format!("[network]\n{table}"))
+    }
+
+    /// Puts `text` in the place of the scenario's file; says what was done.
+    fn store(&self, source: &Source, text: &str) -> Result<&'static str, Failure> {
+        let path = Path::new(&self.args.scenario);
+        if !path.is_file() {
+            return Ok("a shipped scenario stays as it is: copy it first, with `tollgate new`, and calibrate the copy");
+        }
+        let read = files::read_scenario(&source.with_text(text));
+        let is_there = read.is_ok_and(|read| read.network.gateway_overhead.as_constant().is_none());
+        if !is_there {
+            return Ok(
+                "the file writes its network in a way that is not understood, and stays as it is: put this in by hand",
+            );
+        }
+        let unwritable =
+            |error: &dyn std::fmt::Display| Failure::failed(format!("`{}` cannot be written: {error}", path.display()));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(|error| unwritable(&error))?;
+        std::io::Write::write_all(&mut beside, text.as_bytes()).map_err(|error| unwritable(&error))?;
+        let mode = std::fs::metadata(path)
+            .map_err(|error| unwritable(&error))?
+            .permissions();
+        beside
+            .as_file()
+            .set_permissions(mode)
+            .map_err(|error| unwritable(&error))?;
+        beside.persist(path).map_err(|error| unwritable(&error.error))?;
+        Ok("the file says so now")
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::place::Place;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["simulate"],
     &["check"],
@@ -15,6 +15,8 @@ const COMMANDS: [&[&str]; 13] = [
     &["key"],
     &["key", "new"],
     &["mock"],
+    &["twin"],
+    &["calibrate"],
     &["trace"],
     &["trace", "describe"],
     &["trace", "import"],

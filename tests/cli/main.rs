@@ -12,3 +12,4 @@ mod place;
 mod scenarios;
 mod serve;
 mod simulate;
+mod twin;

@@ -229,7 +229,7 @@ pub fn per_token(values: &[f64], prompts: &[f64]) -> f64 {
     if dependence(0.0) <= chance || !bound.is_finite() {
         return 0.0;
     }
-    let (mut low, mut high) = (0.0, bound * 0.999_999);
+    let (mut low, mut high) = (0.0_f64, bound * 0.999_999);
     for _ in 0..60 {
         let middle = low.midpoint(high);
         if 0.0 < dependence(middle) {

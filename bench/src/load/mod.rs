@@ -32,11 +32,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
-use tokio::time::Instant as Moment;
 use tollgate_core::dice::Dice;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::clock::{Clock as _, SystemClock};

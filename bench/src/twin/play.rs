@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
+use serde::Deserialize;
 use tollgate_core::time::Nanos;
 use tollgate_mock_llm::clock::{Clock as _, SystemClock};
 use tollgate_reports::ResultSet;
@@ -56,6 +57,8 @@ pub struct Played {
     pub began: SystemTime,
     /// What the client has measured.
     pub client: ResultSet,
+    /// From sending to the end, in seconds, of calls that were answered by their only request; by number.
+    pub journeys: BTreeMap<u64, f64>,
 }
 
 /// Why there is no live side.
@@ -153,6 +156,7 @@ impl Play<'_> {
             metrics,
             began,
             client: ResultSet::read(&out).map_err(PlayError::Client)?,
+            journeys: journeys(&out.join("requests.csv")).map_err(PlayError::Files)?,
         })
     }
 
@@ -261,6 +265,32 @@ fn addresses(err: &str) -> Option<(SocketAddr, SocketAddr)> {
     let line = err.lines().find(|line| line.contains(" serving "))?;
     let value = |name: &str| line.split_once(name)?.1.split(' ').next()?.parse().ok();
     Some((value(" listen=")?, value(" admin=")?))
+}
+
+/// How long the calls took that a client has kept whole and that were answered by their only request.
+fn journeys(path: &Path) -> io::Result<BTreeMap<u64, f64>> {
+    let mut reader = csv::Reader::from_path(path)?;
+    let mut journeys: BTreeMap<u64, Option<f64>> = BTreeMap::new();
+    for row in reader.deserialize::<Journey>() {
+        let row = row?;
+        let took = row.finished.zip(row.launched).map(|(finished, sent)| finished - sent);
+        let took = took.filter(|_| row.outcome == "completed");
+        // Of a call that has asked again nobody can tell here which answer is whose.
+        journeys.entry(row.id).and_modify(|took| *took = None).or_insert(took);
+    }
+    Ok(journeys
+        .into_iter()
+        .filter_map(|(id, took)| Some((id, took?)))
+        .collect())
+}
+
+/// What matters of a request that was kept whole.
+#[derive(Deserialize)]
+struct Journey {
+    id: u64,
+    launched: Option<f64>,
+    finished: Option<f64>,
+    outcome: String,
 }
 
 /// What is at `path` of an address on loopback.
