@@ -48,7 +48,7 @@ fn both_sides_are_played_and_compared() {
         "out/report.html",
         "out/twin-1.svg",
         "out/simulated/summary.json",
-        "out/live/requests.csv",
+        "out/live/summary.json",
     ] {
         assert!(!place.read(file).is_empty(), "{file}");
     }

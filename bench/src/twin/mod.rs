@@ -38,7 +38,7 @@ pub(crate) use sorted::count;
 
 /// How long the live sides of all strategies may take together, in seconds of the machine, where nobody says how fast they
 /// are to run.
-const MOST_SECONDS: f64 = 230.0;
+const MOST_SECONDS: f64 = 200.0;
 /// As fast as the machine's own delays let a twin run and still be one.
 const MOST_SCALE: f64 = 40.0;
 
