@@ -137,18 +137,20 @@ impl Stage<'_> {
         let holding = claim.map(|claim| Holding::new(&held, claim));
         let wanted = candidates.len();
         let mut notes = Vec::new();
+        let mut strangers = Vec::new();
         let mut policies = Vec::new();
         for mut candidate in candidates {
-            let unknown = admit(&mut candidate.policy, &self.guests);
-            if 0 < unknown {
-                let tenants = term::counted(unknown, "tenant", "tenants");
-                notes.push(format!(
-                    "`{}` does not list {tenants} of the workload; on both sides of the twin it does, because a live gateway \
-                     knows nobody else",
-                    candidate.strategy
-                ));
+            if 0 < admit(&mut candidate.policy, &self.guests) {
+                strangers.push(candidate.strategy.clone());
             }
             policies.push(candidate);
+        }
+        if !strangers.is_empty() {
+            notes.push(format!(
+                "not every tenant of the workload is listed by the policies of {}; on both sides of the twin they are, because a \
+                 live gateway knows nobody else",
+                strangers.join(", ")
+            ));
         }
         let mut played: Vec<Both> = Vec::new();
         let mut scale = self.args.time_scale;

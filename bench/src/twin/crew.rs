@@ -165,9 +165,10 @@ impl Crew {
                 return Err(CrewError::Stopped);
             }
             if let Some(status) = self.look_after(place)? {
-                return match status.success() {
-                    true => Ok(()),
-                    false => Err(self.members[place.0].died(status)),
+                return if status.success() {
+                    Ok(())
+                } else {
+                    Err(self.members[place.0].died(status))
                 };
             }
             for at in (0..self.members.len()).filter(|at| *at != place.0) {
@@ -192,9 +193,10 @@ impl Crew {
         let began = Instant::now();
         loop {
             if let Some(status) = self.look_after(place)? {
-                return match status.success() {
-                    true => Ok(()),
-                    false => Err(self.members[place.0].died(status)),
+                return if status.success() {
+                    Ok(())
+                } else {
+                    Err(self.members[place.0].died(status))
                 };
             }
             if patience <= began.elapsed() {

@@ -80,7 +80,7 @@ pub enum PlayError {
 
 /// How far ahead the clocks begin, at first, and at most.
 const LEADS: [Duration; 4] = [
-    Duration::from_millis(1_000),
+    Duration::from_secs(1),
     Duration::from_secs(3),
     Duration::from_secs(10),
     Duration::from_secs(30),
@@ -145,10 +145,10 @@ impl Play<'_> {
         let load = crew.start("load", &self.load(&policy, listen, begins, &out))?;
         let clock = SystemClock::new().beginning(began);
         crew.wait(load, stop, || {
-            tick(clock.now().since(tollgate_core::time::Instant::EPOCH).as_secs_f64() * self.scale)
+            tick(clock.now().since(tollgate_core::time::Instant::EPOCH).as_secs_f64() * self.scale);
         })?;
         let metrics = get(admin, "/metrics").map_err(PlayError::Metrics)?;
-        self.dismiss(&mut crew, &[gateway, mock])?;
+        dismiss(&mut crew, &[gateway, mock])?;
         let mut log = Log::default();
         log.add(&access).map_err(PlayError::Log)?;
         Ok(Played {
@@ -158,13 +158,6 @@ impl Play<'_> {
             client: ResultSet::read(&out).map_err(PlayError::Client)?,
             journeys: journeys(&out.join("requests.csv")).map_err(PlayError::Files)?,
         })
-    }
-
-    fn dismiss(&self, crew: &mut Crew, places: &[Place]) -> Result<(), PlayError> {
-        for place in places {
-            crew.end(*place, PATIENCE)?;
-        }
-        Ok(())
     }
 
     fn mock(&self, begins: u64) -> Vec<OsString> {
@@ -228,6 +221,14 @@ impl Play<'_> {
         words.option("--seed", &self.seed.to_string());
         words.option("--time-scale", &self.scale.to_string());
     }
+}
+
+/// Asks processes to end, one after the other.
+fn dismiss(crew: &mut Crew, places: &[Place]) -> Result<(), PlayError> {
+    for place in places {
+        crew.end(*place, PATIENCE)?;
+    }
+    Ok(())
 }
 
 /// A command line.

@@ -338,6 +338,10 @@ impl Report {
     }
 
     /// One line a figure of a strategy.
+    ///
+    /// # Panics
+    ///
+    /// Never: a vector takes every byte.
     #[must_use]
     pub fn csv(&self) -> Vec<u8> {
         let mut to = csv::Writer::from_writer(Vec::new());
