@@ -1,5 +1,7 @@
 //! `twin` and `calibrate`: structure and loose bounds; how true a twin is stands in `docs/fidelity.md`.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use crate::place::Place;
@@ -72,13 +74,14 @@ fn a_log_becomes_backends_and_its_gaps_are_told() {
     let mut log = String::new();
     for number in 0..400_u32 {
         let ttft = 500.0 + f64::from(number % 100);
-        log.push_str(&format!(
+        let _never = write!(
+            log,
             "{{\"time\":\"2026-01-02T03:{:02}:{:02}.000Z\",\"end\":\"completed\",\"endpoint\":\"alpha\",\"stream\":true,\"attempts\":1,\
              \"output\":11,\"overhead_ms\":0.0,\"ttft_ms\":{ttft},\"e2e_ms\":{}}}\n",
             number / 60 % 60,
             number % 60,
             ttft + 200.0
-        ));
+        );
     }
     log.push_str("{\"time\":\"2026-01-02T04:00:00.000Z\",\"dropped\":7}\n{\"time\":\"2026-01");
     place.write("access.jsonl", log);
