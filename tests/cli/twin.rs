@@ -74,10 +74,10 @@ fn a_log_becomes_backends_and_its_gaps_are_told() {
     let mut log = String::new();
     for number in 0..400_u32 {
         let ttft = 500.0 + f64::from(number % 100);
-        let _never = write!(
+        let _never = writeln!(
             log,
             "{{\"time\":\"2026-01-02T03:{:02}:{:02}.000Z\",\"end\":\"completed\",\"endpoint\":\"alpha\",\"stream\":true,\"attempts\":1,\
-             \"output\":11,\"overhead_ms\":0.0,\"ttft_ms\":{ttft},\"e2e_ms\":{}}}\n",
+             \"output\":11,\"overhead_ms\":0.0,\"ttft_ms\":{ttft},\"e2e_ms\":{}}}",
             number / 60 % 60,
             number % 60,
             ttft + 200.0
