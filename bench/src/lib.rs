@@ -9,3 +9,4 @@ pub mod draws;
 pub mod floor;
 pub mod limiters;
 pub mod model;
+pub mod threads;
