@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,14 +16,15 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos as PeerNanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota as PeerQuota, RateLimiter};
+use tollgate_bench::model;
 use tollgate_bench::threads::together;
-use tollgate_core::limit::{
-    FixedWindow, Gcra, LeakyBucket, Limiter, Permits, SegmentedWindow, SlidingLog, SlidingWindow, Taken, Tat,
-    TokenBucket,
-};
-use tollgate_core::memory::{LocalWord, SharedWord, Slot};
-use tollgate_core::policy::Quota;
+use tollgate_core::gate::{Limits, Reach, Used};
+use tollgate_core::id::{KeyHash, Lane, LimitId};
+use tollgate_core::limit::{Gcra, Limiter, Tat};
+use tollgate_core::memory::{LocalWord, Shared, SharedWord, Slot};
+use tollgate_core::policy::{Algorithm, Charges, Class, Limit, Policy, Quota, Store};
 use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::usage::Estimate;
 
 /// Between two decisions: more than a unit is worth, so that all are allowed.
 const GAP: Nanos = Nanos::from_nanos(10);
@@ -150,54 +151,62 @@ fn two_threads(criterion: &mut Criterion) {
     });
     let peer = peer_on_fake_clock();
     on_two("governor, time passed in", &|_, _| peer.check().is_ok());
-    let peer = RateLimiter::direct(peer_quota(1_000_000));
+    let peer = RateLimiter::direct(peer_quota(u32::MAX));
     on_two("governor, its clock", &|_, _| peer.check().is_ok());
+    let peer = RateLimiter::keyed(peer_quota(u32::MAX));
+    on_two("governor, keyed, its clock", &|_, _| peer.check_key(&7_u64).is_ok());
+
+    for (name, store) in [
+        ("a gateway's limit", Store::Local),
+        ("the same, lease of 32", leases_of(32)),
+    ] {
+        let limits = limits(store);
+        on_two(name, &|number, now| {
+            let class = in_lane(number);
+            limits.take_all(&class, Reach::Local, Estimate::default(), now).is_ok()
+        });
+        on_two(&format!("{name}, settled as well"), &|number, now| {
+            let (class, estimate) = (in_lane(number), Estimate::default());
+            let granted = limits.take_all(&class, Reach::Local, estimate, now);
+            let settle = |granted| limits.settle_all(&class, granted, estimate, Used::default(), now);
+            granted.map(settle).is_ok()
+        });
+    }
     group.finish();
 }
 
-/// Every algorithm on a plain state: a take that is allowed.
-fn algorithms(criterion: &mut Criterion) {
-    /// So few a second that a log is short.
-    const AMOUNT: u64 = 64;
-    let mut group = group(criterion, "algorithms");
-    let quota = Quota {
-        amount: NonZeroU64::new(AMOUNT).expect("not zero"),
-        period: Nanos::from_secs(1),
-        burst: NonZeroU64::new(AMOUNT).expect("not zero"),
+fn leases_of(most: u32) -> Store {
+    Store::Leased {
+        most: NonZeroU32::new(most).expect("not zero"),
+    }
+}
+
+/// The one limit of a gateway of two threads: by key, and counted as reserved until it is settled.
+fn limits(store: Store) -> Limits<Shared> {
+    let policy = model::policy();
+    let limit = Limit {
+        algorithm: Algorithm::Gcra(quota()),
+        store,
+        ..policy.limits[0].clone()
     };
-    bench_law(&mut group, "gcra", &Gcra::new(quota, Nanos::ZERO));
-    bench_law(&mut group, "token bucket", &TokenBucket::new(quota, Nanos::ZERO));
-    bench_law(&mut group, "leaky bucket", &LeakyBucket::meter(quota));
-    bench_law(&mut group, "fixed window", &FixedWindow::new(quota));
-    let six = NonZeroU32::new(6).expect("not zero");
-    bench_law(&mut group, "segmented window of 6", &SegmentedWindow::new(quota, six));
-    bench_law(&mut group, "sliding window", &SlidingWindow::new(quota));
-    bench_law(&mut group, "sliding log of 64", &SlidingLog::new(quota));
-    let (permits, mut in_flight) = (Permits::new(six), <Permits as Limiter>::State::default());
-    group.bench_function("permit, taken and given back", |bencher| {
-        bencher.iter(|| {
-            let at = Instant::EPOCH;
-            let allowed = permits.take(black_box(&mut in_flight), at, 1).is_allowed();
-            permits.settle(black_box(&mut in_flight), at, Taken { cost: 1, at }, 0);
-            allowed
-        });
-    });
-    group.finish();
+    let policy = Policy {
+        limits: vec![limit],
+        ..policy
+    };
+    Limits::with_lanes(&policy, NonZeroU16::new(2).expect("not zero"))
 }
 
-fn bench_law<L: Limiter>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, law: &L) {
-    let (mut state, mut now) = (L::State::default(), Instant::EPOCH);
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            now += Nanos::from_millis(16);
-            law.take(black_box(&mut state), now, 1).is_allowed()
-        });
-    });
-    assert!(
-        law.peek(&state, now + Nanos::from_secs(2), 1).is_allowed(),
-        "it still allows"
-    );
+/// A request of the one key, in the lane of the thread of this number.
+#[inline]
+fn in_lane(number: usize) -> Class {
+    let mut charges = Charges::default();
+    charges.lane = Lane(u16::from(number != 0));
+    charges.push(LimitId(0), KeyHash(7));
+    Class {
+        charges,
+        ..Class::default()
+    }
 }
 
-criterion_group!(benches, one_thread, two_threads, algorithms);
+criterion_group!(benches, one_thread, two_threads);
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! A bounded hash table of states, written for one thread; both memories keep their keys in it.
+//! A bounded hash table of states, written for one thread; both memories keep their keys in it, and a gate its leases.
 //!
 //! Flat: a slot is a key and its state, side by side, so that finding a key whose state is a word touches one line of
 //! memory. Open addressing with linear probing, in a table of any number of slots, so that it is never larger than its
@@ -19,7 +19,7 @@ use crate::id::KeyHash;
 
 /// States found by key.
 #[derive(Debug)]
-pub(super) struct Table<T> {
+pub(crate) struct Table<T> {
     /// An even number of them, or none before the first key.
     slots: Vec<Slot<T>>,
     len: usize,
@@ -55,12 +55,12 @@ const SEARCHED: usize = 16;
 /// What a key is kept under: itself, but for zero, which marks a vacant slot. The key that zero is taken for is one that
 /// nobody numbers his keys up to, and as unlikely a hash as any other.
 #[inline]
-const fn name(key: KeyHash) -> u64 {
+pub(super) const fn name(key: KeyHash) -> u64 {
     if key.0 == VACANT { 0x5851_f42d_4c95_7f2d } else { key.0 }
 }
 
 impl<T: Clone + Default> Table<T> {
-    pub(super) fn new(max_keys: NonZeroU32) -> Table<T> {
+    pub(crate) fn new(max_keys: NonZeroU32) -> Table<T> {
         Table {
             slots: Vec::new(),
             len: 0,
@@ -69,13 +69,13 @@ impl<T: Clone + Default> Table<T> {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Looks at the state of `key`, fresh if it has none.
     #[inline]
-    pub(super) fn read<R>(&self, key: KeyHash, f: impl FnOnce(&T) -> R) -> R {
+    pub(crate) fn read<R>(&self, key: KeyHash, f: impl FnOnce(&T) -> R) -> R {
         match self.find(name(key)) {
             Some(index) => f(&self.slots[index].state),
             None => f(&T::default()),
@@ -84,7 +84,7 @@ impl<T: Clone + Default> Table<T> {
 
     /// Changes the state of `key`; gives `f` back if it has none and there is no room for one.
     #[inline]
-    pub(super) fn update<R, F: FnOnce(&mut T) -> R>(
+    pub(crate) fn update<R, F: FnOnce(&mut T) -> R>(
         &mut self,
         key: KeyHash,
         idle: impl Fn(&T) -> bool,
@@ -106,7 +106,7 @@ impl<T: Clone + Default> Table<T> {
 
     /// Changes the state of `key`; nothing if it has none, would need one, and there is no room for it.
     #[inline]
-    pub(super) fn amend<R>(&mut self, key: KeyHash, idle: impl Fn(&T) -> bool, f: impl Fn(&mut T) -> R) -> Option<R> {
+    pub(crate) fn amend<R>(&mut self, key: KeyHash, idle: impl Fn(&T) -> bool, f: impl Fn(&mut T) -> R) -> Option<R> {
         if let Some(index) = self.find(name(key)) {
             return Some(f(&mut self.slots[index].state));
         }
@@ -121,8 +121,17 @@ impl<T: Clone + Default> Table<T> {
         Some(result)
     }
 
+    /// Shows every state, in no order, under a key that finds it.
+    pub(crate) fn each(&mut self, mut f: impl FnMut(KeyHash, &mut T)) {
+        for slot in &mut self.slots {
+            if slot.key != VACANT {
+                f(KeyHash(slot.key), &mut slot.state);
+            }
+        }
+    }
+
     /// Forgets every idle state, in a table that is as small as it can be.
-    pub(super) fn forget(&mut self, idle: &impl Fn(&T) -> bool) {
+    pub(crate) fn forget(&mut self, idle: &impl Fn(&T) -> bool) {
         let mut kept = self.slots.iter().filter(|slot| slot.key != VACANT);
         if kept.any(|slot| idle(&slot.state)) {
             self.rebuild(idle);
