@@ -10,6 +10,7 @@ pub mod draws;
 pub mod floor;
 pub mod instructions;
 pub mod limiters;
+pub mod load;
 pub mod model;
 pub mod paths;
 pub mod threads;

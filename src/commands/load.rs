@@ -1,321 +1,334 @@
-//! Finding and reading scenarios and policies, on disk or shipped.
+//! `tollgate load`: the workload of a scenario against a real endpoint.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 
-use tollgate_core::file::{self, MOST_BYTES, Problems};
-use tollgate_core::policy::{self, Policy};
-use tollgate_sim::experiment::PrepareError;
-use tollgate_sim::scenario::{self, Folder, Scenario, Unbound};
+use indicatif::{HumanCount, HumanFloatCount};
+use tollgate_bench::load::{self, Keys, result_set};
+use tollgate_core::file;
+use tollgate_core::policy::{Policy, Tenant};
+use tollgate_core::time::Nanos;
+use tollgate_proxy::auth::Secret;
+use tollgate_proxy::provider::Target;
+use tollgate_reports::result::{ClientSummary, Summary};
+use tollgate_reports::{ResultSet, table};
+use tollgate_sim::experiment::{Conditions, Progress, outside};
+use tollgate_sim::scenario::{Scenario, Warmup};
+use tollgate_sim::trace::Format;
+use tollgate_sim::workload::{ArrivalSpec, TraceSpec, Workload};
 
+use super::files::{self, Candidate, Source};
+use super::out::{self, Claim};
+use super::stop::{self, Held, Holding};
+use crate::args::Load;
 use crate::error::Failure;
-use crate::{shipped, term};
+use crate::term;
 
-/// A file that was found.
-pub(crate) struct Source {
-    /// What messages call it.
-    pub(crate) name: String,
-    /// What it says.
-    pub(crate) text: String,
-    /// The folder in which it is; none if it is shipped.
-    folder: Option<PathBuf>,
-}
-
-/// A policy that was read, and the text that it was read from.
-pub(crate) struct Candidate {
-    /// What reports call it.
-    pub(crate) strategy: String,
-    /// Where it comes from.
-    pub(crate) source: Source,
-    /// What it says.
-    pub(crate) policy: Policy,
-}
-
-/// The scenario file `named`, or the shipped scenario of that name.
-pub(crate) fn find_scenario(named: &str) -> Result<Source, Failure> {
-    find(named, shipped::scenario(named).map(|shipped| shipped.text), &SCENARIO)
-}
-
-/// The policy file `named`, or the shipped policy of that name.
-pub(crate) fn find_policy(named: &str) -> Result<Source, Failure> {
-    find(named, shipped::policy(named), &POLICY)
-}
-
-/// The file `named`, or the shipped scenario or policy of that name.
-pub(crate) fn find_either(named: &str) -> Result<Source, Failure> {
-    let shipped = shipped::scenario(named).map(|shipped| shipped.text);
-    find(named, shipped.or_else(|| shipped::policy(named)), &EITHER)
-}
-
-/// A shipped file, whatever lies on disk under its name.
-pub(crate) fn shipped(shipped: &shipped::Shipped) -> Source {
-    Source {
-        name: format!("{} (shipped)", shipped.name),
-        text: shipped.text.to_owned(),
-        folder: None,
+/// Runs the command.
+pub(crate) fn run(args: &Load) -> Result<(), Failure> {
+    let source = files::find_scenario(&args.scenario)?;
+    let mut scenario = files::read_scenario(&source)?;
+    let candidate = candidate(args, &source, &scenario)?;
+    let target = Target::new(&args.target)
+        .map_err(|wrong| Failure::wrong(format!("--target {}: {wrong}\n  = help: {TARGET}", args.target)))?;
+    bend(args, &mut scenario)?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| Path::new("target/tollgate").join(format!("{}-load", scenario.name)));
+    out::check_directory(&out)?;
+    let waiting = term::Waiting::new("preparing");
+    let duration = scenario.run.duration.unwrap_or(Nanos::FOREVER);
+    let mut workload = Workload::open_for(scenario.workload.clone(), duration).map_err(Failure::wrong)?;
+    if let Some(rate) = args.rate {
+        scenario.workload.arrivals = rescaled(&scenario, &workload, rate)?;
+        workload = match workload.shared_trace() {
+            Some(trace) => Workload::with_trace(scenario.workload.clone(), trace).map_err(Failure::wrong)?,
+            None => Workload::open(scenario.workload.clone()).map_err(Failure::wrong)?,
+        };
     }
-}
-
-/// What is looked for.
-struct Wanted {
-    one: &'static str,
-    many: &'static str,
-    /// What of it is shipped.
-    lists: &'static [&'static [shipped::Shipped]],
-}
-
-const SCENARIO: Wanted = Wanted {
-    one: "scenario",
-    many: "scenarios",
-    lists: &[shipped::SCENARIOS],
-};
-
-const POLICY: Wanted = Wanted {
-    one: "policy",
-    many: "policies",
-    lists: &[shipped::POLICIES],
-};
-
-const EITHER: Wanted = Wanted {
-    one: "scenario or policy",
-    many: "scenarios and policies",
-    lists: &[shipped::SCENARIOS, shipped::POLICIES],
-};
-
-fn find(named: &str, shipped: Option<&'static str>, wanted: &Wanted) -> Result<Source, Failure> {
-    let what = wanted.one;
-    let path = Path::new(named);
-    let there = std::fs::metadata(path).map(|meta| meta.file_type());
-    let error = match (there, shipped) {
-        (Ok(kind), _) if kind.is_file() => return read(named, path),
-        (Err(error), _) if error.kind() != ErrorKind::NotFound => return Err(unreadable(named, &error)),
-        (_, Some(text)) => {
-            return Ok(Source {
-                name: format!("{named} (shipped)"),
-                text: text.to_owned(),
-                folder: None,
-            });
-        }
-        (Err(_), None) => format!("there is no file `{named}`, and no {what} of this name is shipped"),
-        (Ok(kind), None) if kind.is_dir() => format!("`{named}` is a directory, not a {what}"),
-        // It might never end, and opening it might wait for somebody who writes.
-        (Ok(_), None) => {
-            return Err(Failure::wrong(format!(
-                "`{named}` is a pipe or a device, not a file\n  = help: write what it says into a file, and name that"
-            )));
-        }
+    drop(waiting);
+    for note in workload.trace().map_or(&[][..], |trace| trace.notes()) {
+        term::tell(&format!("note: {note}"));
+    }
+    let samples = usize::try_from(args.keep).unwrap_or(usize::MAX);
+    let has_policy = candidate.is_some();
+    let (name, policy) = match candidate {
+        Some(candidate) => (candidate.strategy, candidate.policy),
+        None => (args.strategy.clone().unwrap_or_else(|| "measured".to_owned()), nobody()),
     };
-    let words = wanted.lists.iter().copied().flatten().map(|shipped| shipped.name);
-    let help = file::nearest(named, words).help_of(&format!("shipped {what}"), &format!("shipped {}", wanted.many));
-    let help = help.unwrap_or_else(|| "`tollgate scenarios` lists what is shipped".to_owned());
-    Err(Failure::wrong(format!("{error}\n  = help: {help}")))
+    let strategy = outside(&scenario, &workload, &name, policy, samples);
+    let load = load::Load {
+        target,
+        strategy,
+        replication: args.replication,
+        time_scale: args.time_scale,
+        mock_dice: args.mock_dice,
+        model: args.model.clone(),
+        keys: keys(args, &workload)?,
+        connections: args.connections as usize,
+        in_flight: u64::from(args.in_flight),
+        grace: args.grace,
+        ca_file: args.ca_file.clone(),
+    };
+    measure(args, &scenario, &workload, load, has_policy, &out)
 }
 
-/// What the file at `path` says.
-pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    let named = path.display().to_string();
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() => read(&named, path).map(|source| source.text),
-        Ok(_) => Err(Failure::wrong(format!(
-            "`{named}` is not a file\n  = help: write what it says into a file, and name that"
-        ))),
-        Err(error) => Err(unreadable(&named, &error)),
+/// What a target looks like.
+const TARGET: &str = "the base URL of an OpenAI-style API, such as http://127.0.0.1:8080/v1";
+
+fn measure(
+    args: &Load,
+    scenario: &Scenario,
+    workload: &Workload,
+    load: load::Load,
+    has_policy: bool,
+    out: &Path,
+) -> Result<(), Failure> {
+    let progress = Arc::new(Progress::default());
+    let held = Held::default();
+    stop::watch(Arc::clone(&progress), Arc::clone(&held))?;
+    let holding = Holding::new(&held, Claim::new(out)?);
+    let watch = term::Watch::of_one(Arc::clone(&progress), expected(scenario, workload));
+    let loaded = load::run(load, &progress);
+    drop(watch);
+    let loaded = loaded.map_err(|error| {
+        if error.is_wrong() {
+            Failure::wrong(error)
+        } else {
+            Failure::failed(error)
+        }
+    })?;
+    let mut notes = Vec::new();
+    if !has_policy {
+        notes.push(
+            "no policy says what is good enough, so attainment is undefined: name one with --policy or --strategy"
+                .to_owned(),
+        );
     }
+    let conditions = Conditions {
+        tollgate: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario: scenario.name.clone(),
+        scenario_hash: scenario.hash.to_string(),
+        question: (!scenario.description.is_empty()).then(|| scenario.description.clone()),
+        trace: workload.trace_name(),
+        seed: scenario.seed,
+        wall_seconds: loaded.wall.as_secs_f64(),
+        notes,
+    };
+    let set = result_set(&conditions, loaded, has_policy);
+    {
+        let _writing = holding.writing();
+        set.write(out).map_err(Failure::failed)?;
+    }
+    for note in &set.summary.notes {
+        term::tell(&format!("note: {note}"));
+    }
+    if args.json {
+        return term::print(&set.summary.to_json().map_err(Failure::failed)?);
+    }
+    show(&set, scenario.seed, out)
 }
 
-fn read(named: &str, path: &Path) -> Result<Source, Failure> {
-    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
-    read.map_err(|error| unreadable(named, &error))?;
-    if MOST_BYTES < bytes.len() {
+fn show(set: &ResultSet, seed: u64, out: &Path) -> Result<(), Failure> {
+    let width = term::width();
+    let mut text = table::text(&set.summary, width);
+    text.push('\n');
+    let client = set
+        .summary
+        .strategies
+        .first()
+        .and_then(|strategy| strategy.client.as_ref());
+    if let Some(client) = client {
+        text.push_str(&term::wrapped(&closing(&set.summary, client, seed), width, 0));
+        text.push('\n');
+    }
+    term::print(&format!("{text}\nreport: {}", out.join("report.html").display()))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts, exact below 2^53"
+)]
+fn closing(summary: &Summary, client: &ClientSummary, seed: u64) -> String {
+    let wall = summary.wall_seconds.unwrap_or_default();
+    let millis =
+        |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{:.2} ms", seconds * 1e3));
+    let rate = if 0.0 < wall { client.sent / wall } else { 0.0 };
+    let mut text = format!(
+        "{} requests in {wall:.2} s ({}/s) over {} connections, at most {} at once; sent late by {} (p99); seed {seed}",
+        HumanCount(client.sent as u64),
+        HumanFloatCount(rate.round()),
+        HumanCount(client.connections as u64),
+        HumanCount(client.most_in_flight as u64),
+        millis(client.send_lag.p99),
+    );
+    if client.itl.p50.is_some() {
+        // Writing to a string does not fail.
+        let _never = write!(
+            text,
+            "; between tokens {} (p50), {} (p99), {} tokens/s",
+            millis(client.itl.p50),
+            millis(client.itl.p99),
+            HumanFloatCount(client.output_tokens_per_second.unwrap_or_default().round()),
+        );
+    }
+    text
+}
+
+/// What the command line says instead of the scenario.
+fn bend(args: &Load, scenario: &mut Scenario) -> Result<(), Failure> {
+    if let Some(seed) = args.seed {
+        scenario.seed = seed;
+    }
+    if let Some(trace) = &args.trace {
+        scenario.workload.arrivals = ArrivalSpec::Trace(TraceSpec {
+            file: trace.clone(),
+            format: Format::Auto,
+            speedup: 1.0,
+        });
+    }
+    if args.duration.is_some() || args.requests.is_some() {
+        // What is not said does not bind either.
+        scenario.run.duration = args.duration;
+        scenario.run.requests = args.requests;
+    }
+    if let Some(warmup) = args.warmup {
+        scenario.run.warmup = Warmup::Length(warmup);
+    }
+    if let (Some(duration), Warmup::Length(warmup)) = (scenario.run.duration, scenario.run.warmup)
+        && duration <= warmup
+    {
         return Err(Failure::wrong(format!(
-            "`{named}` is larger than the {MOST_BYTES} bytes that are read of a scenario or policy\n  \
-             = help: recorded traffic goes to --trace"
+            "a warm-up of {warmup} leaves nothing of a run of {duration}\n  = help: a shorter one with --warmup, or a longer \
+             --duration"
         )));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let before = &error.as_bytes()[..valid];
-        let line = String::from_utf8_lossy(before).matches('\n').count() + 1;
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-        Failure::wrong(format!(
-            "this is not UTF-8 text\n --> {named}:{line}:{column}\n  = help: save the file as UTF-8"
-        ))
-    })?;
-    Ok(Source {
-        name: named.to_owned(),
-        text,
-        folder: Some(path.parent().map_or_else(PathBuf::new, Path::to_owned)),
+    Ok(())
+}
+
+/// The arrivals with a mean rate of `rate`.
+fn rescaled(scenario: &Scenario, workload: &Workload, rate: f64) -> Result<ArrivalSpec, Failure> {
+    let arrivals = &scenario.workload.arrivals;
+    let length = scenario.run.duration.unwrap_or(Nanos::from_secs(600));
+    #[expect(clippy::cast_precision_loss, reason = "a number of calls")]
+    let of_trace = workload.trace().and_then(|trace| {
+        let ArrivalSpec::Trace(spec) = arrivals else {
+            return None;
+        };
+        let seconds = spec.played(trace.duration()).as_secs_f64();
+        (0.0 < seconds).then(|| trace.len() as f64 / seconds)
+    });
+    let mean = of_trace.or_else(|| arrivals.mean_rate_over(length));
+    let scaled = mean
+        .filter(|mean| 0.0 < *mean)
+        .and_then(|mean| arrivals.scaled(rate / mean));
+    scaled.ok_or_else(|| {
+        Failure::wrong(
+            "the users of a closed workload make their own rate, which --rate cannot change\n  = help: another number of \
+             `users` or another `think` in the scenario",
+        )
     })
 }
 
-fn unreadable(named: &str, error: &std::io::Error) -> Failure {
-    Failure::wrong(format!(
-        "`{named}` cannot be read: {error}\n  = help: check the path and the permissions"
-    ))
-}
-
-/// Reads a scenario; its warnings are told.
-pub(crate) fn read_scenario(source: &Source) -> Result<Scenario, Failure> {
-    match &source.folder {
-        Some(path) => checked(scenario::read(
-            &source.name,
-            &source.text,
-            &Folder::new(path, &shipped::policy_by_name),
-        )),
-        None => checked(scenario::read(
-            &source.name,
-            &source.text,
-            &Folder::shipped(&shipped::policy),
-        )),
-    }
-}
-
-/// Reads a policy; its warnings are told.
-pub(crate) fn read_policy(source: &Source) -> Result<Policy, Failure> {
-    checked(policy::file::read(&source.name, &source.text))
-}
-
-/// The policies of a scenario's own strategies. What is wrong with a policy is said once, however many share it.
-pub(crate) fn read_strategies(source: &Source, scenario: &Scenario) -> Result<Vec<Candidate>, Failure> {
-    let mut candidates: Vec<Candidate> = Vec::new();
-    let mut wrong: Vec<String> = Vec::new();
-    for strategy in &scenario.strategies {
-        let path = source.folder.as_ref().map(|folder| folder.join(&strategy.policy));
-        let on_disk = path.filter(|path| path.is_file());
-        let source = Source {
-            name: on_disk.as_ref().map_or_else(
-                || format!("{} (shipped)", strategy.policy),
-                |path| path.display().to_string(),
-            ),
-            text: strategy.text.clone(),
-            folder: None,
-        };
-        let known = candidates.iter().find(|known| known.source.name == source.name);
-        let policy = match known {
-            Some(known) => Ok(known.policy.clone()),
-            None => read_policy(&source),
-        };
-        match policy {
-            Ok(policy) => candidates.push(Candidate {
-                strategy: strategy.name.clone(),
-                source,
-                policy,
-            }),
-            Err(failure) if wrong.iter().all(|known| known != failure.message()) => {
-                wrong.push(failure.message().to_owned());
-            }
-            Err(_) => {}
-        }
-    }
-    if wrong.is_empty() {
-        Ok(candidates)
-    } else {
-        Err(Failure::Wrong(wrong.join("\n")))
-    }
-}
-
-/// Things by the name of their strategy.
-pub(crate) type Named<T> = Vec<(String, T)>;
-
-/// Candidates as strategies are made of them, and where they come from.
-pub(crate) fn apart(candidates: Vec<Candidate>) -> (Named<Policy>, Named<Source>) {
-    let apart = candidates.into_iter().map(
-        |Candidate {
-             strategy,
-             source,
-             policy,
-         }| ((strategy.clone(), policy), (strategy, source)),
-    );
-    apart.unzip()
-}
-
-/// Why the candidates cannot be run on the scenario: with the places where endpoints without a backend stand.
-pub(crate) fn unprepared(error: &PrepareError, sources: &[(String, Source)]) -> Failure {
-    let PrepareError::Unbound(unbound) = error else {
-        return Failure::wrong(error);
-    };
-    let mut said: Vec<String> = Vec::new();
-    for (strategy, source) in sources {
-        let of_this: Vec<&Unbound> = unbound.iter().filter(|at| at.strategy == *strategy).collect();
-        if of_this.is_empty() {
-            continue;
-        }
-        let problem = |name: &str| {
-            let at = of_this.iter().find(|at| at.endpoint == name)?;
-            Some(Misplaced {
-                message: format!("no backend of the scenario is called `{name}`"),
-                label: "an endpoint without a backend",
-                help: at.help.clone().unwrap_or_else(|| "add a [[backend]]".to_owned()),
-            })
-        };
-        let text = match place(source, problem) {
-            Some(problems) => problems.render(term::is_styled()),
-            None => Failure::wrong(of_this[0]).message().to_owned(),
-        };
-        if !said.contains(&text) {
-            said.push(text);
-        }
-    }
-    Failure::Wrong(said.join("\n"))
-}
-
-/// Whether every endpoint says where it is, as it must in production.
-pub(crate) fn check_urls(source: &Source, policy: &Policy) -> Result<(), Failure> {
-    let is_nowhere = |name: &str| {
-        let mut endpoints = policy.endpoints.iter();
-        endpoints.any(|endpoint| endpoint.name == name && endpoint.url.is_none())
-    };
-    let problem = |name: &str| {
-        is_nowhere(name).then(|| Misplaced {
-            message: format!("endpoint `{name}` has no `url`, so it can be simulated and not be served"),
-            label: "an endpoint without an address",
-            help: "url = \"https://api.openai.com/v1\", say, and `api_key_env`".to_owned(),
-        })
-    };
-    match place(source, problem) {
-        Some(problems) => Err(Failure::Wrong(problems.render(term::is_styled()))),
-        None => Ok(()),
-    }
-}
-
-/// What is wrong with an endpoint that is right by itself.
-struct Misplaced {
-    message: String,
-    label: &'static str,
-    help: String,
-}
-
-/// Finds the endpoints again in the text that they were read from.
-fn place(source: &Source, problem: impl Fn(&str) -> Option<Misplaced>) -> Option<Problems> {
-    let read = file::read(&source.name, &source.text, |root| {
-        let _known: Vec<_> = root.entries();
-        for pool in root.tables("pool", policy::file::POOLS) {
-            let _known: Vec<_> = pool.entries();
-            for endpoint in pool.tables("endpoint", policy::file::ENDPOINTS) {
-                let _known: Vec<_> = endpoint.entries();
-                let Some(name) = endpoint.value("name") else { continue };
-                if let Some(wrong) = name.toml().as_str().and_then(&problem) {
-                    root.report()
-                        .error(name.span(), wrong.message, wrong.label, Some(wrong.help));
-                }
-            }
-        }
+/// About how many calls will be made, for those who watch.
+fn expected(scenario: &Scenario, workload: &Workload) -> Option<u64> {
+    let duration = scenario.run.duration;
+    let by_rate = duration.and_then(|duration| {
+        let rate = scenario.workload.arrivals.mean_rate_over(duration)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate; the cast saturates"
+        )]
+        Some((rate * duration.as_secs_f64()) as u64)
     });
-    read.err()
+    let by_trace = workload.trace().map(|trace| trace.len() as u64);
+    [scenario.run.requests, by_rate, by_trace].into_iter().flatten().min()
 }
 
-fn checked<T>(read: Result<(T, Problems), Problems>) -> Result<T, Failure> {
-    match read {
-        Ok((value, warnings)) => {
-            if !warnings.is_empty() {
-                term::tell(&warnings.render(term::is_styled()));
-            }
-            Ok(value)
-        }
-        Err(problems) => Err(Failure::Wrong(problems.render(term::is_styled()))),
+/// The policy whose targets are to be met: that of the command line, or of a strategy of the scenario.
+fn candidate(args: &Load, source: &Source, scenario: &Scenario) -> Result<Option<Candidate>, Failure> {
+    if let Some(named) = &args.policy {
+        let source = files::find_policy(named)?;
+        let policy = files::read_policy(&source)?;
+        let stem = Path::new(named).file_stem();
+        let stem = stem.map_or_else(|| named.clone(), |stem| stem.to_string_lossy().into_owned());
+        return Ok(Some(Candidate {
+            strategy: args.strategy.clone().unwrap_or(stem),
+            source,
+            policy,
+        }));
     }
+    let mut candidates = files::read_strategies(source, scenario)?;
+    match &args.strategy {
+        Some(named) => {
+            let at = candidates.iter().position(|candidate| candidate.strategy == *named);
+            let at = at.ok_or_else(|| {
+                let words = candidates.iter().map(|candidate| candidate.strategy.as_str());
+                let help = file::nearest(named, words).help_of("strategy", "strategies");
+                Failure::wrong(format!(
+                    "scenario `{}` has no strategy `{named}`\n  = help: {}",
+                    scenario.name,
+                    help.unwrap_or_else(|| "name a policy with --policy".to_owned())
+                ))
+            })?;
+            Ok(Some(candidates.swap_remove(at)))
+        }
+        None if candidates.len() == 1 => Ok(candidates.pop()),
+        None => Ok(None),
+    }
+}
+
+/// A policy in which nobody is known and nothing is routed.
+fn nobody() -> Policy {
+    Policy {
+        tenants: vec![Tenant::default()],
+        ..Policy::default()
+    }
+}
+
+/// The keys of the command line, whose own words never appear in a message.
+fn keys(args: &Load, workload: &Workload) -> Result<Keys, Failure> {
+    let mut keys = Keys::default();
+    let own: &mut HashMap<String, Secret> = &mut keys.own;
+    let mut keep = |tenant: &str, text: &str, what: &str| {
+        let wrong = || {
+            Failure::wrong(format!(
+                "{what} is no key\n  = help: a key is plain ASCII, and not empty"
+            ))
+        };
+        let key = Secret::new(text).ok_or_else(wrong)?;
+        if tenant.is_empty() {
+            keys.other = Some(key);
+            return Ok(());
+        }
+        if workload.tenants().iter().all(|known| known.name != tenant) {
+            let words = workload.tenants().iter().map(|known| known.name.as_str());
+            let help = file::nearest(tenant, words).help_of("tenant", "tenants");
+            return Err(Failure::wrong(format!(
+                "the workload has no tenant `{tenant}`\n  = help: {}",
+                help.unwrap_or_else(|| "TENANT=KEY, or a key alone for everybody".to_owned())
+            )));
+        }
+        own.insert(tenant.to_owned(), key);
+        Ok(())
+    };
+    for said in &args.key {
+        let (tenant, key) = said.split_once('=').unwrap_or(("", said));
+        keep(tenant, key, "what --key says")?;
+    }
+    for said in &args.key_env {
+        let (tenant, variable) = said.split_once('=').unwrap_or(("", said));
+        let text = std::env::var(variable).map_err(|_| {
+            Failure::wrong(format!(
+                "the variable {variable} is not set, or no text\n  = help: --key-env names the variable that holds the key"
+            ))
+        })?;
+        keep(tenant, &text, &format!("what {variable} holds"))?;
+    }
+    Ok(keys)
 }

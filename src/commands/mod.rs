@@ -3,6 +3,7 @@
 pub(crate) mod balancers;
 pub(crate) mod check;
 pub(crate) mod embedded;
+pub(crate) mod files;
 pub(crate) mod key;
 pub(crate) mod limiters;
 pub(crate) mod lineup;

@@ -6,6 +6,7 @@ mod bins;
 mod ejections;
 mod latency;
 mod little;
+mod measured;
 mod recorder;
 mod samples;
 
@@ -18,6 +19,7 @@ use crate::workload::Call;
 pub use bins::{Bin, Bins, EndpointBin};
 pub use latency::{Latencies, Track};
 pub use little::Little;
+pub use measured::Measured;
 pub use samples::Sample;
 
 pub(crate) use recorder::{Recorder, Stopped};
@@ -175,6 +177,10 @@ pub struct FaultRecord {
     pub failed: u64,
     /// Requests that were refused.
     pub refused: u64,
+    /// Of these, those over a limit, which the fault has no part in.
+    pub limited: u64,
+    /// Requests that their client left.
+    pub abandoned: u64,
     /// Calls.
     pub calls: u64,
     /// Calls that met all their targets.
