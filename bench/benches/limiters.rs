@@ -21,7 +21,7 @@ use tollgate_bench::threads::together;
 use tollgate_core::gate::{Limits, Reach, Used};
 use tollgate_core::id::{KeyHash, Lane, LimitId};
 use tollgate_core::limit::{Gcra, Limiter, Tat};
-use tollgate_core::memory::{LocalWord, Shared, SharedWord, Slot};
+use tollgate_core::memory::{Guarded, LocalWord, Shared, SharedBlock, SharedWord, Slot};
 use tollgate_core::policy::{Algorithm, Charges, Class, Limit, Policy, Quota, Store};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Estimate;
@@ -113,6 +113,10 @@ fn one_thread(criterion: &mut Criterion) {
                 .is_allowed()
         });
     });
+    let block = SharedBlock::new(0_u64);
+    group.bench_function("a block of Shared, used", |bencher| {
+        bencher.iter(|| black_box(&block).with(|count| *count += 1));
+    });
     let peer = peer_on_fake_clock();
     group.bench_function("governor, time passed in", |bencher| {
         bencher.iter(|| black_box(&peer).check().is_ok())
@@ -148,6 +152,13 @@ fn two_threads(criterion: &mut Criterion) {
     let (gcra, word) = (Gcra::new(quota(), Nanos::ZERO), SharedWord::new(Tat::default()));
     on_two("Shared", &|_, now| {
         word.update(|tat| gcra.take(tat, now, 1)).is_allowed()
+    });
+    let block = SharedBlock::new(0_u64);
+    on_two("a block of Shared, used", &|_, _| {
+        block.with(|count| {
+            *count += 1;
+            *count != 0
+        })
     });
     let peer = peer_on_fake_clock();
     on_two("governor, time passed in", &|_, _| peer.check().is_ok());
