@@ -102,7 +102,7 @@ fn one_thread(criterion: &mut Criterion) {
     });
     let word = AtomicU64::new(0);
     group.bench_function("one compare-exchange", |bencher| {
-        bencher.iter(|| compare_exchange(black_box(&word)))
+        bencher.iter(|| compare_exchange(black_box(&word)));
     });
     let (word, mut now) = (SharedWord::new(Tat::default()), Instant::EPOCH);
     group.bench_function("Shared", |bencher| {
@@ -119,11 +119,11 @@ fn one_thread(criterion: &mut Criterion) {
     });
     let peer = peer_on_fake_clock();
     group.bench_function("governor, time passed in", |bencher| {
-        bencher.iter(|| black_box(&peer).check().is_ok())
+        bencher.iter(|| black_box(&peer).check().is_ok());
     });
     let peer = RateLimiter::direct(peer_quota(1_000_000));
     group.bench_function("governor, its clock", |bencher| {
-        bencher.iter(|| black_box(&peer).check().is_ok())
+        bencher.iter(|| black_box(&peer).check().is_ok());
     });
     group.finish();
 }

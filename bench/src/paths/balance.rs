@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use tollgate_core::balance::{Balancer, Least, P2c, PlainPool, Random, RoundRobin};
 use tollgate_core::balance::{WeightedP2c, WeightedRandom, WeightedRoundRobin};
 use tollgate_core::dice::Rng;
-use tollgate_core::load::PeakEwma;
+use tollgate_core::load::{Estimate, PeakEwma};
 use tollgate_core::policy::Ties;
 use tollgate_core::time::{Instant, Nanos};
 
@@ -40,7 +40,7 @@ fn pick(name: &str, balancer: impl Balancer + 'static) -> Path {
 
 /// The load estimate that most pools are balanced by: one answer, and one look.
 fn peak_ewma() -> Path {
-    let (law, mut estimate) = (PeakEwma::new(Nanos::from_secs(10)), Default::default());
+    let (law, mut estimate) = (PeakEwma::new(Nanos::from_secs(10)), Estimate::default());
     let mut now = Instant::EPOCH;
     Path::new("peak EWMA, an answer and a look", move |rounds| {
         let (law, estimate) = (black_box(&law), black_box(&mut estimate));

@@ -58,15 +58,14 @@ where
             number += 1;
             now += Nanos::from_millis(1);
             let dice = Dice::new(7).request(number);
-            let mut life = Lifecycle::new(RequestId(number), request.clone(), dice);
+            let mut life = Lifecycle::new(RequestId(number), request, dice);
             life.handle(gate, now, Input::Start, &mut effects);
-            let launched = effects.drain().find_map(|effect| match effect {
-                Effect::Launch { attempt, .. } => Some(attempt),
-                other => {
-                    black_box(other);
-                    None
+            let mut launched = None;
+            for effect in effects.drain() {
+                if let Effect::Launch { attempt, .. } = black_box(effect) {
+                    launched = Some(attempt);
                 }
-            });
+            }
             let id = launched.expect("it is admitted");
             let usage = Usage { input: 100, output: 10 };
             for event in [
