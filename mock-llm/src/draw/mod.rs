@@ -219,8 +219,9 @@ impl Distribution {
 
     /// The value, if it is always the same.
     #[must_use]
+    #[inline]
     pub fn as_constant(&self) -> Option<f64> {
-        (self.law == Law::Constant).then_some(self.mean)
+        matches!(self.law, Law::Constant).then_some(self.mean)
     }
 
     /// One value.

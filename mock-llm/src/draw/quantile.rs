@@ -219,7 +219,10 @@ mod tests {
                 (normal(smaller), normal(larger)),
                 (exponential(smaller), exponential(larger)),
             ] {
-                assert!(low <= high + 1e-14 * high.abs(), "{smaller:#x}: {low}, {larger:#x}: {high}");
+                assert!(
+                    low <= high + 1e-14 * high.abs(),
+                    "{smaller:#x}: {low}, {larger:#x}: {high}"
+                );
             }
         }
     }
