@@ -24,7 +24,7 @@ pub use text::text;
 pub(crate) use text::{columns_of, end_line, padded, right, shortened};
 
 use crate::figure::scale::{percent, plain, seconds};
-use crate::result::{StrategySummary, Summary};
+use crate::result::{FaultWindow, StrategySummary, Summary};
 
 /// Which way a figure is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +213,7 @@ const FIGURES: [Figure; 13] = [
     )),
     figure(
         "lost in faults",
-        "requests failed or refused in fault windows",
+        "requests failed, abandoned or refused in fault windows, but for limits",
         Better::Lower,
         lost_in_faults,
         plain,
@@ -264,7 +264,7 @@ fn no_answer(strategy: &StrategySummary) -> Option<f64> {
 }
 
 fn lost_in_faults(strategy: &StrategySummary) -> Option<f64> {
-    let lost = strategy.faults.iter().map(|fault| fault.failed + fault.refused).sum();
+    let lost = strategy.faults.iter().map(FaultWindow::lost).sum();
     (!strategy.faults.is_empty()).then_some(lost)
 }
 

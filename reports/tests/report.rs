@@ -129,6 +129,9 @@ fn the_headline_claims_what_intervals_tell_apart() {
             if is_calm {
                 strategy.faults.clear();
             }
+            for fault in &mut strategy.faults {
+                fault.recovery_seconds.get_or_insert(90.0);
+            }
         }
         page::headline(&summary).replace('\u{a0}', " ")
     };

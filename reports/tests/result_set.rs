@@ -25,13 +25,13 @@ fn strategy(name: &str) -> StrategySummary {
         calls: 23_600.0,
         requests: RequestCounts {
             offered: 24_000.0,
-            admitted: 23_950.25,
+            admitted: Some(23_950.25),
             completed: 23_900.0,
             failed: 30.0,
             abandoned: 20.0,
             refused: BTreeMap::from([(Cause::Limited, 49.75)]),
         },
-        attempts: 24_800.0,
+        attempts: Some(24_800.0),
         amplification: Some(0.1 + 0.2),
         e2e: Latency {
             mean: Some(1.9),
@@ -172,10 +172,10 @@ fn what_is_undefined_is_null_and_never_nan() {
 #[test]
 fn a_count_that_is_not_finite_is_an_error_that_names_its_place() {
     let mut set = sample();
-    set.series[0].queued = f64::NAN;
+    set.series[0].in_flight = f64::NAN;
     let error = set.data_files().expect_err("a count must be defined").to_string();
     assert!(
-        error.contains("series.csv") && error.contains("column queued"),
+        error.contains("series.csv") && error.contains("column in_flight"),
         "{error}"
     );
 
@@ -448,7 +448,7 @@ fn sets_laid_side_by_side_keep_apart() {
         .map(|second| SeriesRow {
             second,
             offered: 10.0,
-            queued: second,
+            queued: Some(second),
             ..monday.series[0].clone()
         })
         .into();
@@ -472,7 +472,7 @@ fn sets_laid_side_by_side_keep_apart() {
     let wide: Vec<&SeriesRow> = both.series_of(names[3]).collect();
     assert_eq!(
         (wide.len(), wide[0].offered, wide[0].queued, wide[0].second),
-        (1, 20.0, 4.5, 4.0)
+        (1, 20.0, Some(4.5), 4.0)
     );
     assert!(both.histogram(names[3], Metric::E2e).is_some());
     both.files().expect("it writes and draws like any set");

@@ -7,7 +7,7 @@ use tollgate_sim::experiment::{self, Coverage};
 use tollgate_sim::trace::{ReadOptions, Trace};
 use tollgate_sim::workload::Workload;
 
-use super::load::{self, Source};
+use super::files::{self, Source};
 use crate::args::Check;
 use crate::error::Failure;
 use crate::term;
@@ -36,11 +36,11 @@ pub(crate) fn run(args: &Check) -> Result<(), Failure> {
 }
 
 fn check(named: &str, trace: Option<&Trace>) -> Result<String, Failure> {
-    let source = load::find_either(named)?;
+    let source = files::find_either(named)?;
     match kind(&source)? {
         Kind::Scenario => check_scenario(named, &source, trace),
         Kind::Policy => {
-            let policy = load::read_policy(&source)?;
+            let policy = files::read_policy(&source)?;
             cover(&source.name, &policy, trace);
             Ok(format!("{named}: a policy, hash {}", policy.hash))
         }
@@ -48,8 +48,8 @@ fn check(named: &str, trace: Option<&Trace>) -> Result<String, Failure> {
 }
 
 fn check_scenario(named: &str, source: &Source, trace: Option<&Trace>) -> Result<String, Failure> {
-    let scenario = load::read_scenario(source)?;
-    let candidates = load::read_strategies(source, &scenario)?;
+    let scenario = files::read_scenario(source)?;
+    let candidates = files::read_strategies(source, &scenario)?;
     let mut covered: Vec<&str> = Vec::new();
     for candidate in &candidates {
         if !covered.contains(&candidate.source.name.as_str()) {
@@ -60,8 +60,8 @@ fn check_scenario(named: &str, source: &Source, trace: Option<&Trace>) -> Result
     let count = term::counted(candidates.len(), "strategy", "strategies");
     let duration = scenario.run.duration.unwrap_or(Nanos::FOREVER);
     let workload = Workload::open_for(scenario.workload.clone(), duration).map_err(Failure::wrong)?;
-    let (policies, sources) = load::apart(candidates);
-    experiment::check(&scenario, &workload, policies).map_err(|error| load::unprepared(&error, &sources))?;
+    let (policies, sources) = files::apart(candidates);
+    experiment::check(&scenario, &workload, policies).map_err(|error| files::unprepared(&error, &sources))?;
     Ok(format!("{named}: a scenario with {count}, hash {}", scenario.hash))
 }
 

@@ -11,7 +11,7 @@ use tollgate_core::policy::Policy;
 use tollgate_mock_llm::server::MockServer;
 use tollgate_proxy::clock::Clock;
 
-use super::{load, mock};
+use super::{files, mock};
 use crate::error::Failure;
 use crate::shipped;
 
@@ -50,7 +50,7 @@ impl Embedded {
     /// The shipped policy, with the addresses of the backends.
     pub(crate) fn policy(&self) -> Result<Policy, Failure> {
         let shipped = shipped::POLICIES.iter().find(|shipped| shipped.name == POLICY);
-        let mut policy = load::read_policy(&load::shipped(shipped.expect("it is shipped")))?;
+        let mut policy = files::read_policy(&files::shipped(shipped.expect("it is shipped")))?;
         for endpoint in &mut policy.endpoints {
             let backend = self.backends.iter().find(|(name, _)| endpoint.name == *name);
             endpoint.url = backend.map(|(_, address)| format!("http://{address}/v1"));

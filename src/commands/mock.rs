@@ -15,7 +15,7 @@ use tollgate_mock_llm::model::{ApiSpec, BackendSpec, Kind};
 use tollgate_mock_llm::server::MockServer;
 use tollgate_sim::scenario::incidents;
 
-use super::load;
+use super::files;
 use crate::args::Mock;
 use crate::error::Failure;
 use crate::term;
@@ -82,8 +82,8 @@ impl World {
 
     /// The backends of a scenario, with the faults of its first replication.
     fn read(named: &str, seed: Option<u64>) -> Result<World, Failure> {
-        let source = load::find_scenario(named)?;
-        let scenario = load::read_scenario(&source)?;
+        let source = files::find_scenario(named)?;
+        let scenario = files::read_scenario(&source)?;
         let dice = Dice::new(seed.unwrap_or(scenario.seed)).branch(0);
         let until = tollgate_core::time::Instant::EPOCH + scenario.run.duration.unwrap_or(Nanos::ZERO);
         let faults = incidents(&scenario.faults, scenario.backends.len(), until, dice);

@@ -3,10 +3,10 @@
 pub(crate) mod balancers;
 pub(crate) mod check;
 pub(crate) mod embedded;
+pub(crate) mod files;
 pub(crate) mod key;
 pub(crate) mod limiters;
 pub(crate) mod lineup;
-pub(crate) mod load;
 pub(crate) mod mock;
 pub(crate) mod new;
 pub(crate) mod out;

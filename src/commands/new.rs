@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tollgate_core::file::nearest;
 
-use super::load;
+use super::files;
 use crate::args::New;
 use crate::error::Failure;
 use crate::{shipped, term};
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &New) -> Result<(), Failure> {
             help.unwrap_or_default()
         )));
     };
-    let scenario = load::read_scenario(&load::shipped(shipped))?;
+    let scenario = files::read_scenario(&files::shipped(shipped))?;
     let scenario_file = PathBuf::from(format!("{}.toml", shipped.name));
     let text = shipped.text.replace("\"../policies/", "\"policies/");
     let mut files: Vec<(PathBuf, String)> = vec![(scenario_file.clone(), text)];

@@ -1,6 +1,6 @@
 //! `tollgate scenarios`: what is shipped, and which question each answers.
 
-use crate::commands::load;
+use crate::commands::files;
 use crate::error::Failure;
 use crate::{shipped, term};
 
@@ -8,7 +8,7 @@ use crate::{shipped, term};
 pub(crate) fn run() -> Result<(), Failure> {
     let mut rows = Vec::new();
     for shipped in shipped::SCENARIOS {
-        let scenario = load::read_scenario(&load::shipped(shipped))?;
+        let scenario = files::read_scenario(&files::shipped(shipped))?;
         rows.push((shipped.name, scenario.description));
     }
     let policies: Vec<_> = shipped::POLICIES

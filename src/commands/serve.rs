@@ -11,7 +11,7 @@ use tollgate_proxy::settings::{CONFIG, Settings, SettingsFile, Sources, read};
 use tollgate_proxy::{BuildError, Gateway};
 
 use super::embedded::Embedded;
-use super::load;
+use super::files;
 use crate::args::Serve;
 use crate::error::Failure;
 use crate::term;
@@ -52,9 +52,9 @@ fn policy(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Policy, Option
         let embedded = Embedded::start(clock, settings.seed)?;
         return Ok((embedded.policy()?, Some(embedded)));
     };
-    let source = load::find_policy(named)?;
-    let policy = load::read_policy(&source)?;
-    load::check_urls(&source, &policy)?;
+    let source = files::find_policy(named)?;
+    let policy = files::read_policy(&source)?;
+    files::check_urls(&source, &policy)?;
     Ok((policy, None))
 }
 
@@ -104,7 +104,7 @@ fn settings(args: &Serve) -> Result<Settings, Failure> {
         Some(path) => Some(path),
         None => Some(PathBuf::from("tollgate.toml")).filter(|path| path.symlink_metadata().is_ok()),
     };
-    let text = file.as_ref().map(|path| load::read_text(path)).transpose()?;
+    let text = file.as_ref().map(|path| files::read_text(path)).transpose()?;
     let folder = file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
     let name = file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let flags: Vec<(&'static str, String)> = args.said();

@@ -15,7 +15,7 @@ use tollgate_sim::scenario::Scenario;
 use tollgate_sim::trace::Format;
 use tollgate_sim::workload::{ArrivalSpec, TraceSpec, Workload};
 
-use super::load::{self, Candidate, Source};
+use super::files::{self, Candidate, Source};
 use super::out::{self, Claim};
 use super::stop::{self, Held, Holding};
 use crate::args::Simulate;
@@ -24,8 +24,8 @@ use crate::term;
 
 /// Runs the command.
 pub(crate) fn run(args: &Simulate) -> Result<(), Failure> {
-    let source = load::find_scenario(&args.scenario)?;
-    let mut scenario = load::read_scenario(&source)?;
+    let source = files::find_scenario(&args.scenario)?;
+    let mut scenario = files::read_scenario(&source)?;
     let candidates = candidates(args, &source, &scenario)?;
     if let Some(seed) = args.seed {
         scenario.seed = seed;
@@ -46,9 +46,9 @@ pub(crate) fn run(args: &Simulate) -> Result<(), Failure> {
     let duration = scenario.run.duration.unwrap_or(Nanos::FOREVER);
     let workload = Workload::open_for(scenario.workload.clone(), duration).map_err(Failure::wrong)?;
     let samples = usize::try_from(args.requests).unwrap_or(usize::MAX);
-    let (policies, sources) = load::apart(candidates);
+    let (policies, sources) = files::apart(candidates);
     let strategies = prepare(&scenario, &workload, policies, samples);
-    let strategies = strategies.map_err(|error| load::unprepared(&error, &sources))?;
+    let strategies = strategies.map_err(|error| files::unprepared(&error, &sources))?;
     drop(waiting);
     for note in workload.trace().map_or(&[][..], |trace| trace.notes()) {
         term::tell(&format!("note: {note}"));
@@ -168,11 +168,11 @@ fn candidates(args: &Simulate, source: &Source, scenario: &Scenario) -> Result<V
                 scenario.name
             )));
         }
-        return load::read_strategies(source, scenario);
+        return files::read_strategies(source, scenario);
     }
     let mut candidates: Vec<Candidate> = Vec::new();
     for named in &args.policy {
-        let source = load::find_policy(named)?;
+        let source = files::find_policy(named)?;
         let stem = Path::new(named)
             .file_stem()
             .map_or_else(|| named.clone(), |stem| stem.to_string_lossy().into_owned());
@@ -181,7 +181,7 @@ fn candidates(args: &Simulate, source: &Source, scenario: &Scenario) -> Result<V
                 "two policies are called `{stem}`: strategies are named after their files\n  = help: rename one of them"
             )));
         }
-        let policy = load::read_policy(&source)?;
+        let policy = files::read_policy(&source)?;
         candidates.push(Candidate {
             strategy: stem,
             source,

@@ -4,7 +4,7 @@ use super::font;
 use super::panel::{Key, legend};
 use super::scale::{Scale, plain, seconds};
 use super::scene::{Anchor, Frame, LABEL, MARGIN, Scene, TICK};
-use super::style::{FAINT, Fill, GRID, Hatch, INK, failed, refused, single};
+use super::style::{FAINT, Fill, GRID, Hatch, INK, abandoned, failed, refused, single};
 use crate::result::{FaultWindow, ResultSet};
 
 const WIDTH: f64 = 960.0;
@@ -29,7 +29,7 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Option<Scene> {
     }
 
     let left_out = faults.len().saturating_sub(MOST);
-    let mut note = "left: requests failed or refused within the window · right: from its end until p99 and attainment were back within 10 % of before".to_owned();
+    let mut note = "left: requests failed, abandoned or refused (but for limits) within the window · right: from its end until p99 and attainment were back within 10 % of before".to_owned();
     if left_out > 0 {
         note = format!(
             "the first {MOST} of {} fault windows; the others are in summary.json",
@@ -40,6 +40,7 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Option<Scene> {
     let keys = [
         ("failed", failed()),
         ("refused", refused()),
+        ("abandoned", abandoned()),
         ("time to recover", single()),
         ("not recovered within the run", never()),
     ];
@@ -62,7 +63,7 @@ pub(super) fn draw(set: &ResultSet, title: &str) -> Option<Scene> {
             .iter()
             .flat_map(|fault| &fault.windows)
             .flatten()
-            .map(|window| window.failed + window.refused),
+            .map(|window| window.lost()),
         (left, left + column - FIGURE),
     );
     let right = left + column + 24.0;
@@ -154,15 +155,20 @@ fn never() -> Fill {
 
 fn lost(scene: &mut Scene, x: &Scale, y: f64, window: &FaultWindow) {
     let count = |n: f64| if n.is_finite() { n.max(0.0) } else { 0.0 };
-    let (n_failed, n_refused) = (count(window.failed), count(window.refused));
-    let (begin, middle, end) = (x.from, x.at(n_failed), x.at(n_failed + n_refused));
-    if n_failed > 0.0 {
-        scene.rect(Frame::new(begin, y, middle, y + BAR), failed().color);
+    let parts = [
+        (window.failed, failed()),
+        (window.turned_away(), refused()),
+        (window.abandoned, abandoned()),
+    ];
+    let mut n = 0.0;
+    for (part, fill) in parts {
+        let begin = x.at(n);
+        n += count(part);
+        if 0.0 < count(part) {
+            scene.rect(Frame::new(begin, y, x.at(n), y + BAR), fill.color);
+        }
     }
-    if n_refused > 0.0 {
-        scene.rect(Frame::new(middle, y, end, y + BAR), refused().color);
-    }
-    let n = n_failed + n_refused;
+    let end = x.at(n);
     let figure = if n > 0.0 { plain(n) } else { "none".to_owned() };
     scene.patch((end + 7.0, y + BAR / 2.0), &figure, TICK, FAINT);
 }

@@ -112,6 +112,11 @@ pub(super) fn failed() -> Fill {
     solid(PALETTE[1])
 }
 
+/// Requests whose client went away.
+pub(super) fn abandoned() -> Fill {
+    solid(PALETTE[0])
+}
+
 /// Requests that the gateway refused.
 pub(super) fn refused() -> Fill {
     solid(PALETTE[4])

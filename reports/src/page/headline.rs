@@ -6,15 +6,25 @@ use crate::result::Summary;
 use crate::table::{self, Better, Cell, Standing};
 
 /// What the faults cost and how fast each strategy recovered; without faults, who met the targets most often.
+///
+/// Where a strategy never recovers, most of what a fault costs comes after it: then too the targets are told, of the
+/// whole run.
 #[must_use]
 pub fn headline(summary: &Summary) -> String {
     if summary.strategies.is_empty() {
         return "No strategy was compared.".to_owned();
     }
-    if summary.strategies.iter().any(|strategy| !strategy.faults.is_empty()) {
-        format!("{} {}", cost(summary), recovery(summary))
-    } else {
+    let mut faults = summary
+        .strategies
+        .iter()
+        .flat_map(|strategy| &strategy.faults)
+        .peekable();
+    if faults.peek().is_none() {
         attainment(summary)
+    } else if faults.any(|fault| fault.recovery_seconds.is_none()) {
+        format!("{} {}", attainment(summary), recovery(summary))
+    } else {
+        format!("{} {}", cost(summary), recovery(summary))
     }
 }
 

@@ -173,7 +173,8 @@ fn faults(page: &mut String, set: &ResultSet) {
     page.push_str(
         "<section>\n<h2>Faults</h2>\n<div class=\"wide\" tabindex=\"0\"><table class=\"rows\">\n<thead><tr>\
          <th scope=\"col\">fault</th><th scope=\"col\">strategy</th><th scope=\"col\">failed</th>\
-         <th scope=\"col\">refused</th><th scope=\"col\">E2E p99</th><th scope=\"col\">attainment</th>\
+         <th scope=\"col\">refused</th><th scope=\"col\">over a limit</th><th scope=\"col\">abandoned</th>\
+         <th scope=\"col\">E2E p99</th><th scope=\"col\">attainment</th>\
          <th scope=\"col\">recovered after</th></tr></thead>\n<tbody>\n",
     );
     for (strategy, fault) in windows.iter().take(MOST) {
@@ -187,11 +188,13 @@ fn faults(page: &mut String, set: &ResultSet) {
         let or_dash = |value: Option<f64>, text: fn(f64) -> String| value.map_or("–".to_owned(), text);
         let _ = writeln!(
             page,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             escape(&name),
             escape(strategy),
             plain(fault.failed),
-            plain(fault.refused),
+            plain(fault.turned_away()),
+            plain(fault.limited),
+            plain(fault.abandoned),
             or_dash(fault.p99, seconds),
             or_dash(fault.attainment, percent),
             fault.recovery_seconds.map_or("not in the run".to_owned(), seconds),
@@ -242,7 +245,7 @@ fn conditions(page: &mut String, set: &ResultSet) {
             escape(&strategy.policy_hash),
             plain(strategy.requests.offered),
             plain(strategy.requests.completed),
-            plain(strategy.attempts)
+            strategy.attempts.map_or_else(|| "–".to_owned(), plain)
         );
     }
     page.push_str(

@@ -193,9 +193,9 @@ fn add(wide: &mut SeriesRow, row: SeriesRow, n: f64) {
     wide.ttft_p99 = largest(wide.ttft_p99, row.ttft_p99);
     wide.e2e_p99 = largest(wide.e2e_p99, row.e2e_p99);
     wide.in_flight = level(wide.in_flight, row.in_flight);
-    wide.queued = level(wide.queued, row.queued);
+    wide.queued = wide.queued.zip(row.queued).map(|(a, b)| level(a, b));
     wide.offered += row.offered;
-    wide.admitted += row.admitted;
+    wide.admitted = wide.admitted.zip(row.admitted).map(|(a, b)| a + b);
     wide.completed += row.completed;
     wide.failed += row.failed;
     for (cause, n) in row.refused {

@@ -24,7 +24,9 @@ pub use merge::merge;
 pub use rows::{EndpointSeriesRow, RequestRow, SeriesRow, TenantRow};
 pub use store::{File, Keep, check_free, is_ours, store};
 pub(crate) use store::{Shape, store_as};
-pub use summary::{Cause, EndpointSummary, FaultWindow, Latency, Mode, RequestCounts, StrategySummary, Summary};
+pub use summary::{
+    Cause, ClientSummary, EndpointSummary, FaultWindow, Latency, Mode, RequestCounts, StrategySummary, Summary,
+};
 
 /// Everything one run leaves behind: a summary, the rows behind it, and the latency distributions.
 ///

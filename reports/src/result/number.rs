@@ -49,6 +49,15 @@ pub(super) fn whole_maybe<S: Serializer>(value: &Option<f64>, to: S) -> Result<S
 
 /// Counts by cause, without those that never happened.
 pub(super) fn counts<S: Serializer>(counts: &BTreeMap<Cause, f64>, to: S) -> Result<S::Ok, S::Error> {
+    counts_by(counts, to)
+}
+
+/// Counts by name, without those that never happened.
+pub(super) fn named_counts<S: Serializer>(counts: &BTreeMap<String, f64>, to: S) -> Result<S::Ok, S::Error> {
+    counts_by(counts, to)
+}
+
+fn counts_by<K: Serialize, S: Serializer>(counts: &BTreeMap<K, f64>, to: S) -> Result<S::Ok, S::Error> {
     struct Count(f64);
     impl Serialize for Count {
         fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

@@ -18,7 +18,7 @@ pub struct SeriesRow {
     /// Requests that arrived.
     pub offered: f64,
     /// Requests that passed limits and queues.
-    pub admitted: f64,
+    pub admitted: Option<f64>,
     /// Requests the gateway answered itself, by cause; a cause that is missing is zero.
     pub refused: BTreeMap<Cause, f64>,
     /// Requests answered in full.
@@ -28,7 +28,7 @@ pub struct SeriesRow {
     /// Requests admitted and unfinished, mean over the bin.
     pub in_flight: f64,
     /// Requests waiting, mean over the bin.
-    pub queued: f64,
+    pub queued: Option<f64>,
     /// Median TTFT of the answers that began in the bin, in seconds.
     pub ttft_p50: Option<f64>,
     /// 99th percentile of TTFT of the answers that began in the bin, in seconds.
@@ -74,7 +74,7 @@ pub struct TenantRow {
     /// Requests that arrived.
     pub offered: f64,
     /// Requests that passed limits and queues.
-    pub admitted: f64,
+    pub admitted: Option<f64>,
     /// Requests answered in full.
     pub completed: f64,
     /// Requests the gateway answered itself.
@@ -109,13 +109,13 @@ pub struct RequestRow {
     /// When it ended, however it ended.
     pub finished: Option<f64>,
     /// Attempts of every kind.
-    pub attempts: u32,
+    pub attempts: Option<u32>,
     /// Attempts because an earlier one had failed, in the same pool.
-    pub retries: u32,
+    pub retries: Option<u32>,
     /// Attempts while another was still running.
-    pub hedges: u32,
+    pub hedges: Option<u32>,
     /// Attempts in a later pool of the route.
-    pub fallbacks: u32,
+    pub fallbacks: Option<u32>,
     /// Tokens of the prompt.
     pub prompt_tokens: u64,
     /// Tokens sent to the client.

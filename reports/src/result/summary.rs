@@ -72,9 +72,9 @@ pub struct StrategySummary {
     pub calls: f64,
     /// The requests and how they ended.
     pub requests: RequestCounts,
-    /// Tries at endpoints, by every cause (first, retry, hedge, fallback).
-    #[serde(serialize_with = "number::count")]
-    pub attempts: f64,
+    /// Tries at endpoints, by every cause (first, retry, hedge, fallback); `None` where nobody saw them.
+    #[serde(serialize_with = "number::whole_maybe")]
+    pub attempts: Option<f64>,
     /// Attempts over calls.
     #[serde(serialize_with = "number::maybe")]
     pub amplification: Option<f64>,
@@ -113,6 +113,39 @@ pub struct StrategySummary {
     pub endpoints: Vec<EndpointSummary>,
     /// One entry a fault window, in order of time.
     pub faults: Vec<FaultWindow>,
+    /// What only a client measures, in a set that was measured; absent from one that was simulated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientSummary>,
+}
+
+/// What only a client measures: how it kept to its plan, and what streams looked like as they arrived.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientSummary {
+    /// Requests that the plan wanted sent, warm-up included.
+    #[serde(serialize_with = "number::count")]
+    pub intended: f64,
+    /// Those that were sent.
+    #[serde(serialize_with = "number::count")]
+    pub sent: f64,
+    /// From the intended start of a request to the instant at which it was sent. It is part of every other latency.
+    pub send_lag: Latency,
+    /// From the intended start to the first byte of an answer, streamed or not.
+    pub first_byte: Latency,
+    /// Between one token of a stream and the next.
+    pub itl: Latency,
+    /// Tokens of completed answers per second.
+    #[serde(serialize_with = "number::maybe")]
+    pub output_tokens_per_second: Option<f64>,
+    /// Connections that were opened.
+    #[serde(serialize_with = "number::count")]
+    pub connections: f64,
+    /// Most requests that were open at once.
+    #[serde(serialize_with = "number::count")]
+    pub most_in_flight: f64,
+    /// Requests that failed, by what the client saw.
+    #[serde(serialize_with = "number::named_counts")]
+    pub failures: BTreeMap<String, f64>,
 }
 
 /// Requests and how they ended.
@@ -122,9 +155,9 @@ pub struct RequestCounts {
     /// All that arrived after the warm-up.
     #[serde(serialize_with = "number::count")]
     pub offered: f64,
-    /// Those that passed limits and queues.
-    #[serde(serialize_with = "number::count")]
-    pub admitted: f64,
+    /// Those that passed limits and queues; `None` where nobody saw it.
+    #[serde(serialize_with = "number::whole_maybe")]
+    pub admitted: Option<f64>,
     /// Those answered in full.
     #[serde(serialize_with = "number::count")]
     pub completed: f64,
@@ -238,6 +271,12 @@ pub struct FaultWindow {
     /// Requests refused in the window.
     #[serde(serialize_with = "number::count")]
     pub refused: f64,
+    /// Of these, those over a limit of the policy, in which the fault has no part.
+    #[serde(serialize_with = "number::count")]
+    pub limited: f64,
+    /// Requests in the window whose client went away.
+    #[serde(serialize_with = "number::count")]
+    pub abandoned: f64,
     /// The 99th percentile of E2E in the window, in seconds.
     #[serde(serialize_with = "number::maybe")]
     pub p99: Option<f64>,
@@ -248,6 +287,20 @@ pub struct FaultWindow {
     /// were.
     #[serde(serialize_with = "number::maybe")]
     pub recovery_seconds: Option<f64>,
+}
+
+impl FaultWindow {
+    /// Requests that the fault cost: failed, abandoned, or refused for another reason than a limit.
+    #[must_use]
+    pub fn lost(&self) -> f64 {
+        self.failed + self.abandoned + self.turned_away()
+    }
+
+    /// Requests that the gateway refused because it could not serve them.
+    #[must_use]
+    pub fn turned_away(&self) -> f64 {
+        (self.refused - self.limited).max(0.0)
+    }
 }
 
 impl Summary {

@@ -74,7 +74,7 @@ impl ResultSet {
             let requests = &strategy.requests;
             table
                 .count(requests.offered)
-                .count(requests.admitted)
+                .maybe(requests.admitted)
                 .count(requests.completed);
             table
                 .count(requests.failed)
@@ -83,7 +83,7 @@ impl ResultSet {
             for cause in Cause::ALL {
                 table.count(requests.refused.get(&cause).copied().unwrap_or(0.0));
             }
-            table.count(strategy.attempts).maybe(strategy.amplification);
+            table.maybe(strategy.attempts).maybe(strategy.amplification);
             for metric in Metric::ALL {
                 let of = strategy.latency(metric);
                 for figure in [of.mean, of.p50, of.p90, of.p95, of.p99, of.p999, of.max] {
@@ -125,7 +125,7 @@ impl ResultSet {
         let mut table = Table::new("series.csv", &columns);
         for row in &self.series {
             table.text(&row.strategy).count(row.second).count(self.bin_seconds);
-            table.count(row.offered).count(row.admitted);
+            table.count(row.offered).maybe(row.admitted);
             for cause in Cause::ALL {
                 table.count(row.refused.get(&cause).copied().unwrap_or(0.0));
             }
@@ -133,7 +133,7 @@ impl ResultSet {
                 .count(row.completed)
                 .count(row.failed)
                 .count(row.in_flight)
-                .count(row.queued);
+                .maybe(row.queued);
             table
                 .maybe(row.ttft_p50)
                 .maybe(row.ttft_p99)
@@ -213,7 +213,7 @@ impl ResultSet {
                 .text(&row.strategy)
                 .text(&row.tenant)
                 .count(row.offered)
-                .count(row.admitted);
+                .maybe(row.admitted);
             table
                 .count(row.completed)
                 .count(row.refused)
@@ -263,7 +263,7 @@ impl ResultSet {
                 .maybe(row.first_token)
                 .maybe(row.finished);
             for n in [row.attempts, row.retries, row.hedges, row.fallbacks] {
-                table.text(&n.to_string());
+                table.text(&n.map(|n| n.to_string()).unwrap_or_default());
             }
             table
                 .text(&row.prompt_tokens.to_string())

@@ -168,7 +168,10 @@ pub(crate) fn outage(n: usize) -> ResultSet {
 #[expect(clippy::too_many_lines, reason = "made-up numbers read best in one piece")]
 fn add(set: &mut ResultSet, policy: &Policy, noise: &mut Noise) {
     let name = || policy.name.to_owned();
-    let mut requests = RequestCounts::default();
+    let mut requests = RequestCounts {
+        admitted: Some(0.0),
+        ..RequestCounts::default()
+    };
     let mut window = FaultWindow {
         backend: "alpha".into(),
         kind: "outage".into(),
@@ -234,7 +237,7 @@ fn add(set: &mut ResultSet, policy: &Policy, noise: &mut Noise) {
             strategy: name(),
             second: t,
             offered,
-            admitted: offered - refused,
+            admitted: Some(offered - refused),
             refused: if refused > 0.0 {
                 BTreeMap::from([(policy.cause, refused)])
             } else {
@@ -243,7 +246,7 @@ fn add(set: &mut ResultSet, policy: &Policy, noise: &mut Noise) {
             completed,
             failed,
             in_flight: completed * slow,
-            queued: refused * 0.2,
+            queued: Some(refused * 0.2),
             ttft_p50: Some(quick),
             ttft_p99: Some(quick * tail),
             e2e_p50: Some(slow),
@@ -277,7 +280,7 @@ fn add(set: &mut ResultSet, policy: &Policy, noise: &mut Noise) {
         }
 
         requests.offered += offered;
-        requests.admitted += offered - refused;
+        requests.admitted = requests.admitted.map(|admitted| admitted + offered - refused);
         requests.completed += completed;
         requests.failed += failed;
         *requests.refused.entry(policy.cause).or_insert(0.0) += refused;
@@ -300,7 +303,7 @@ fn add(set: &mut ResultSet, policy: &Policy, noise: &mut Noise) {
         name: name(),
         policy_hash: format!("{:016x}", noise.0),
         calls: requests.offered - 400.0,
-        attempts,
+        attempts: Some(attempts),
         amplification: Some(attempts / (requests.offered - 400.0)),
         e2e: latency(&e2e),
         ttft: latency(&ttft),
@@ -344,6 +347,7 @@ fn add(set: &mut ResultSet, policy: &Policy, noise: &mut Noise) {
             })
             .collect(),
         faults: vec![window],
+        client: None,
         requests,
     });
     for (tenant, share) in [("acme", 0.6), ("globex", 0.3), ("initech", 0.1)] {
@@ -352,7 +356,7 @@ fn add(set: &mut ResultSet, policy: &Policy, noise: &mut Noise) {
             strategy: name(),
             tenant: tenant.into(),
             offered: (requests.offered * share).round(),
-            admitted: (requests.admitted * share).round(),
+            admitted: requests.admitted.map(|admitted| (admitted * share).round()),
             completed: (requests.completed * share).round(),
             refused: (requests.refused_total() * share).round(),
             failed: (requests.failed * share).round(),

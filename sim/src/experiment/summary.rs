@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
             policy_hash: self.plan.policy.hash.to_string(),
             calls: self.count(|record| record.calls),
             requests: self.requests_counted(),
-            attempts: self.count(|record| record.attempts),
+            attempts: Some(self.count(|record| record.attempts)),
             amplification: self.mean(|record| share(record.attempts, record.calls)),
             e2e: self.latency(|latencies| &latencies.e2e),
             ttft: self.latency(|latencies| &latencies.ttft),
@@ -123,6 +123,7 @@ impl<'a> Run<'a> {
             ci95: self.intervals(),
             endpoints: self.endpoints(),
             faults: self.faults(),
+            client: None,
         }
     }
 
@@ -140,7 +141,7 @@ impl<'a> Run<'a> {
         });
         RequestCounts {
             offered: self.count(|record| record.counts.offered),
-            admitted: self.count(|record| record.counts.admitted),
+            admitted: Some(self.count(|record| record.counts.admitted)),
             completed: self.count(|record| record.counts.completed),
             failed: self.count(|record| record.counts.failed),
             abandoned: self.count(|record| record.counts.abandoned),
@@ -242,6 +243,8 @@ impl<'a> Run<'a> {
                 end: fault.end.as_secs_f64(),
                 failed: self.count(|record| record.faults[at].failed),
                 refused: self.count(|record| record.faults[at].refused),
+                limited: self.count(|record| record.faults[at].limited),
+                abandoned: self.count(|record| record.faults[at].abandoned),
                 p99: pooled.and_then(|track| track.quantile(0.99)),
                 attainment: self.mean(|record| share(record.faults[at].attained, record.faults[at].calls)),
                 recovery_seconds: recovery(
@@ -293,12 +296,12 @@ impl<'a> Run<'a> {
                 strategy: self.name.to_owned(),
                 second: (width * at as u64).as_secs_f64(),
                 offered: count(|bin| bin.offered.into()),
-                admitted: count(|bin| bin.admitted.into()),
+                admitted: Some(count(|bin| bin.admitted.into())),
                 refused: refused.filter(|(_, count)| 0.0 < *count).collect(),
                 completed: count(|bin| bin.completed.into()),
                 failed: count(|bin| bin.failed.into()),
                 in_flight: count(|bin| bin.in_flight) / float(width.as_nanos()),
-                queued: count(|bin| bin.queued) / float(width.as_nanos()),
+                queued: Some(count(|bin| bin.queued) / float(width.as_nanos())),
                 ttft_p50: latency(|bin| bin.ttft[0]),
                 ttft_p99: latency(|bin| bin.ttft[1]),
                 e2e_p50: latency(|bin| bin.e2e[0]),
@@ -344,7 +347,7 @@ impl<'a> Run<'a> {
             strategy: self.name.to_owned(),
             tenant: tenant.name.clone(),
             offered: self.count(|record| record.tenants[at].offered),
-            admitted: self.count(|record| record.tenants[at].admitted),
+            admitted: Some(self.count(|record| record.tenants[at].admitted)),
             completed: self.count(|record| record.tenants[at].completed),
             refused: self.count(|record| record.tenants[at].refused),
             failed: self.count(|record| record.tenants[at].failed),
@@ -394,10 +397,10 @@ impl<'a> Run<'a> {
             launched: at(outcome.launched),
             first_token: at(outcome.first_token),
             finished: at(outcome.finished),
-            attempts: outcome.attempts.into(),
-            retries: outcome.retries.into(),
-            hedges: outcome.hedges.into(),
-            fallbacks: outcome.fallbacks.into(),
+            attempts: Some(outcome.attempts.into()),
+            retries: Some(outcome.retries.into()),
+            hedges: Some(outcome.hedges.into()),
+            fallbacks: Some(outcome.fallbacks.into()),
             prompt_tokens: outcome.usage.input.into(),
             output_tokens: outcome.usage.output.into(),
             endpoint: outcome

@@ -175,6 +175,10 @@ pub struct FaultRecord {
     pub failed: u64,
     /// Requests that were refused.
     pub refused: u64,
+    /// Of these, those over a limit, which the fault has no part in.
+    pub limited: u64,
+    /// Requests that their client left.
+    pub abandoned: u64,
     /// Calls.
     pub calls: u64,
     /// Calls that met all their targets.

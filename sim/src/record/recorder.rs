@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tollgate_core::fault::Fault;
 use tollgate_core::id::EndpointId;
-use tollgate_core::lifecycle::{Ejection, End, Outcome};
+use tollgate_core::lifecycle::{Ejection, End, Outcome, Refusal};
 use tollgate_core::policy::{Policy, Price};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Usage;
@@ -126,8 +126,11 @@ impl<O: Observer> Recorder<O> {
             |fault| match outcome.end {
                 End::Completed => fault.e2e.record(outcome.e2e()),
                 End::Failed { .. } => fault.failed += 1,
-                End::Refused { .. } => fault.refused += 1,
-                End::Abandoned | End::Open => {}
+                End::Refused { refusal } => {
+                    fault.refused += 1;
+                    fault.limited += u64::from(matches!(refusal, Refusal::Limited { .. }));
+                }
+                End::Abandoned | End::Open => fault.abandoned += 1,
             },
         );
     }
@@ -323,6 +326,8 @@ fn windows(plan: &Plan) -> Vec<FaultRecord> {
         end: fault.end(),
         failed: 0,
         refused: 0,
+        limited: 0,
+        abandoned: 0,
         calls: 0,
         attained: 0,
         e2e: Track::coarse(),
