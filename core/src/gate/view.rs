@@ -92,7 +92,8 @@ impl<M: Memory> PoolView for View<'_, M> {
         self.endpoints.len()
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "asked twice a pick, and a few loads each time")]
     fn is_available(&self, index: usize) -> bool {
         let state = self.at(index);
         let breaker = || self.fleet.breaker(self.policy, self.pool.endpoint(index));

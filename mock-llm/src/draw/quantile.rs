@@ -128,7 +128,6 @@ impl Quantile {
 
     #[inline]
     #[expect(clippy::cast_precision_loss, reason = "52 bits fit an f64")]
-    #[expect(clippy::cast_possible_truncation, reason = "a place in a table")]
     fn at(&self, roll: u64) -> f64 {
         // The upper half is the lower one in a mirror; twice the way to the nearer end is never zero.
         let upper = roll >> 63;
@@ -139,9 +138,10 @@ impl Quantile {
         let share = (rest << CUT >> 12) as f64 * (1.0 / (1_u64 << 52) as f64);
 
         let at = upper as usize * END + ((halving as usize) << CUT) + step as usize;
-        let [a, b, c, d, e, f] = self.pieces[at];
+        let piece = &self.pieces[at];
+        let pair = |n: usize| piece[n] + piece[n + 1] * share;
         let square = share * share;
-        (a + b * share) + ((c + d * share) + (e + f * share) * square) * square
+        pair(0) + (pair(2) + pair(4) * square) * square
     }
 }
 
