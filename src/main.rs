@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::New(args) => commands::new::run(&args),
         Command::Serve(args) => commands::serve::run(&args),
         Command::Key(KeyCommand::New(args)) => commands::key::new(&args),
+        Command::Load(args) => commands::load::run(&args),
         Command::Mock(args) => commands::mock::run(&args),
         Command::Trace(TraceCommand::Describe(args)) => commands::trace::describe(&args),
         Command::Trace(TraceCommand::Import(args)) => commands::trace::import(&args),

@@ -128,6 +128,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Watches a single run that takes its time, whatever the machine does: only requests are worth showing.
+    pub(crate) fn of_one(progress: Arc<Progress>, total: Option<u64>) -> Watch {
+        Watch::new(progress, 1, total)
+    }
+
     /// Watches `progress`, of `runs` runs, and of about `total` requests in all where that is known.
     pub(crate) fn new(progress: Arc<Progress>, runs: u64, total: Option<u64>) -> Watch {
         let bar = match total {

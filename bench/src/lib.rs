@@ -8,4 +8,5 @@ pub mod balancers;
 pub mod draws;
 pub mod floor;
 pub mod limiters;
+pub mod load;
 pub mod model;

@@ -7,6 +7,7 @@ pub(crate) mod files;
 pub(crate) mod key;
 pub(crate) mod limiters;
 pub(crate) mod lineup;
+pub(crate) mod load;
 pub(crate) mod mock;
 pub(crate) mod new;
 pub(crate) mod out;

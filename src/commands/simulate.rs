@@ -91,7 +91,7 @@ fn simulate(
         scenario: scenario.name.clone(),
         scenario_hash: scenario.hash.to_string(),
         question: (!scenario.description.is_empty()).then(|| scenario.description.clone()),
-        trace: trace_name(&scenario.workload.arrivals),
+        trace: workload.trace_name(),
         seed: scenario.seed,
         wall_seconds,
         notes,
@@ -221,11 +221,4 @@ fn cut(scenario: &Scenario, workload: &Workload) -> Option<String> {
     Some(format!(
         "the trace is longer than the run: only its first {calls} replayed; {way_out} takes in more"
     ))
-}
-
-fn trace_name(arrivals: &ArrivalSpec) -> Option<String> {
-    let ArrivalSpec::Trace(trace) = arrivals else {
-        return None;
-    };
-    trace.file.file_name().map(|name| name.to_string_lossy().into_owned())
 }

@@ -1,6 +1,5 @@
 //! Those who call: arrivals, users who think, SDKs that retry, people who leave.
 
-use tollgate_core::dice::Purpose;
 use tollgate_core::id::RequestId;
 use tollgate_core::lifecycle::{End, Input, Lifecycle, Request, Timer};
 use tollgate_core::policy::{Needs, Operation};
@@ -33,9 +32,6 @@ enum Gone {
     Left,
 }
 
-/// An SDK's retry is a further request of the same call, with dice of its own.
-const RETRY_STRIDE: u64 = 1 << 40;
-
 impl<O: Observer> Engine<'_, O> {
     /// Plans the first arrival, or the first thoughts of all users.
     pub(super) fn schedule_first(&mut self) {
@@ -65,8 +61,7 @@ impl<O: Observer> Engine<'_, O> {
     /// A user has thought enough: their next call.
     pub(super) fn ask_again(&mut self, user: u32) {
         self.recorder.thinking -= 1;
-        let users = u64::from(self.plan.workload.closed().map_or(1, |closed| closed.users));
-        let number = self.recorder.user_calls(user) * users + u64::from(user);
+        let number = self.plan.workload.user_call(user, self.recorder.user_calls(user));
         self.begun += 1;
         let life = self.start_call(number, Some(user));
         self.start(life);
@@ -95,9 +90,7 @@ impl<O: Observer> Engine<'_, O> {
             self.recorder.call_began(now);
         }
         let asked = state.call;
-        let dice = self
-            .dice
-            .request(asked.number + u64::from(state.retries) * RETRY_STRIDE);
+        let dice = self.dice.request(asked.request(state.retries));
         let life = self.lives.insert(|life| Life {
             lifecycle: Lifecycle::new(RequestId(life.pack()), request(plan, &asked), dice),
             asked,
@@ -191,8 +184,7 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     fn retry(&self, retries: u32, answer: Answer, number: u64) -> Option<Nanos> {
-        let mut rng = self.dice.request(number).roll(Purpose::Client, retries);
-        self.plan.workload.client().next(retries, &answer, &mut rng)
+        self.plan.workload.retry(self.dice, number, retries, &answer)
     }
 
     fn end_call(&mut self, key: Key, attained: bool) {
@@ -203,9 +195,9 @@ impl<O: Observer> Engine<'_, O> {
         self.calls.discard(key);
         self.recorder.call_ended(started, attained);
         if let Some(user) = user {
-            let users = u64::from(self.plan.workload.closed().map_or(1, |closed| closed.users));
             let round = self.recorder.count_user_call(user);
-            let think = self.plan.workload.think(self.dice, round * users + u64::from(user));
+            let number = self.plan.workload.user_call(user, round);
+            let think = self.plan.workload.think(self.dice, number);
             self.plan_thought(user, round, think);
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tollgate_core::dice::{Dice, Purpose, RequestDice};
 use tollgate_core::id::{RouteId, TenantId};
-use tollgate_core::policy::{Class, Facts, Header, Parameters, Policy, Price, Priority};
+use tollgate_core::policy::{Class, Facts, Header, Parameters, Policy, Price, Priority, Slo};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_mock_llm::draw::{Distribution, OutOfRange};
 use tollgate_mock_llm::model::{AnyBackend, BackendSpec, FaultSpec};
@@ -182,6 +182,20 @@ impl Plan {
         })
     }
 
+    /// `workload` as somebody meets it who sees nothing behind the gateway: no endpoint of `policy` is known.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is not there has no impossible numbers.
+    #[must_use]
+    pub fn outside(policy: Policy, workload: Workload) -> Plan {
+        let policy = Policy {
+            endpoints: Vec::new(),
+            ..policy
+        };
+        Plan::new(policy, workload, Vec::new()).expect("there is no endpoint that could miss its backend")
+    }
+
     /// Draws everything from `seed`.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Plan {
@@ -223,6 +237,36 @@ impl Plan {
     pub fn samples(mut self, samples: usize) -> Plan {
         self.samples = samples;
         self
+    }
+
+    /// The root of all randomness.
+    #[must_use]
+    pub fn root(&self) -> u64 {
+        self.seed
+    }
+
+    /// After how long, and after how many, no further call begins.
+    #[must_use]
+    pub fn bounds(&self) -> (Option<Nanos>, Option<u64>) {
+        (self.duration, self.requests)
+    }
+
+    /// What is left out of every count.
+    #[must_use]
+    pub fn left_out(&self) -> Nanos {
+        self.warmup
+    }
+
+    /// The workload that is run.
+    #[must_use]
+    pub fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
+    /// The targets of a call; none if no route matches it.
+    #[must_use]
+    pub fn slo(&self, call: &Call) -> Option<Slo> {
+        self.class(call).class.route.map(|route| self.policy.route(route).slo)
     }
 
     /// The policy that is run.

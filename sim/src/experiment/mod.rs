@@ -3,6 +3,7 @@
 mod coverage;
 mod interval;
 mod outage;
+mod outside;
 mod prepare;
 mod run;
 mod summary;
@@ -10,6 +11,7 @@ mod warmup;
 
 pub use coverage::{Coverage, Unmatched};
 pub use interval::t_interval;
+pub use outside::outside;
 pub use prepare::{PrepareError, check, expected_requests, prepare};
 pub use run::{Comparison, Progress, Replicated, Strategy, compare};
 pub use summary::{Conditions, result_set};

@@ -91,7 +91,7 @@ fn plans(
 }
 
 /// For how long calls begin: a trace that ends earlier than the scenario ends the run, or its rates would be too low.
-fn lasts(scenario: &Scenario, workload: &Workload) -> Option<Nanos> {
+pub(super) fn lasts(scenario: &Scenario, workload: &Workload) -> Option<Nanos> {
     let duration = scenario.run.duration?;
     let (Some(trace), ArrivalSpec::Trace(spec)) = (workload.trace(), &scenario.workload.arrivals) else {
         return Some(duration);
@@ -130,7 +130,7 @@ fn network(spec: &NetworkSpec) -> Network {
 
 impl Plan {
     /// How long it takes until the last call has begun, where only their number is given: by the arrivals themselves.
-    fn expected(&self) -> Option<Nanos> {
+    pub(super) fn expected(&self) -> Option<Nanos> {
         /// Arrivals that are looked at; the rest is taken to go on like them.
         const MOST: u64 = 100_000;
         let requests = self.requests?;

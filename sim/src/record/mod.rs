@@ -6,6 +6,7 @@ mod bins;
 mod ejections;
 mod latency;
 mod little;
+mod measured;
 mod recorder;
 mod samples;
 
@@ -18,6 +19,7 @@ use crate::workload::Call;
 pub use bins::{Bin, Bins, EndpointBin};
 pub use latency::{Latencies, Track};
 pub use little::Little;
+pub use measured::Measured;
 pub use samples::Sample;
 
 pub(crate) use recorder::{Recorder, Stopped};

@@ -374,7 +374,7 @@ fn hit(faults: &mut [FaultRecord], windows: &[usize], at: Instant, mut tell: imp
 }
 
 impl Counts {
-    fn record(&mut self, outcome: &Outcome) {
+    pub(super) fn record(&mut self, outcome: &Outcome) {
         self.offered += 1;
         self.admitted += u64::from(!outcome.admitted.is_far());
         match outcome.end {
@@ -387,7 +387,7 @@ impl Counts {
 }
 
 impl TenantRecord {
-    fn record(&mut self, outcome: &Outcome) {
+    pub(super) fn record(&mut self, outcome: &Outcome) {
         self.offered += 1;
         self.admitted += u64::from(!outcome.admitted.is_far());
         match outcome.end {

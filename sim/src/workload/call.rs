@@ -27,7 +27,17 @@ pub struct Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Model(pub u8);
 
+/// An SDK's retry is a further request of the same call, with a number of its own.
+const RETRY_STRIDE: u64 = 1 << 40;
+
 impl Call {
+    /// The number of its request after so many `retries`: that of the dice, in the simulator as on a wire.
+    #[must_use]
+    #[inline]
+    pub const fn request(&self, retries: u32) -> u64 {
+        self.number.wrapping_add((retries as u64).wrapping_mul(RETRY_STRIDE))
+    }
+
     /// What it will use.
     #[must_use]
     pub const fn usage(&self) -> Usage {

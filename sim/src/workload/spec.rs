@@ -10,7 +10,7 @@ use tollgate_mock_llm::draw::Distribution;
 
 use super::arrivals::{ArrivalSpec, Arrivals, ClosedSpec};
 use super::call::{Call, Model};
-use super::client::{Client, ClientSpec, Patience};
+use super::client::{Answer, Client, ClientSpec, Patience};
 use super::error::{Faults, WorkloadErrors};
 use super::lengths::{self, MAX_TOKENS, MaxTokens};
 use super::tenants::{Tenant, Tenants, TenantsSpec};
@@ -79,6 +79,21 @@ impl Workload {
     #[must_use]
     pub fn trace(&self) -> Option<&Trace> {
         self.trace.as_deref()
+    }
+
+    /// The same, for another workload on it.
+    #[must_use]
+    pub fn shared_trace(&self) -> Option<Arc<Trace>> {
+        self.trace.clone()
+    }
+
+    /// The name of the file that is replayed, if one is.
+    #[must_use]
+    pub fn trace_name(&self) -> Option<String> {
+        let ArrivalSpec::Trace(trace) = &self.spec.arrivals else {
+            return None;
+        };
+        trace.file.file_name().map(|name| name.to_string_lossy().into_owned())
     }
 
     /// Checks `spec`, and reads its trace if it names one.
@@ -248,6 +263,20 @@ impl Workload {
                 .client
                 .patience(&mut dice.request(number).roll(Purpose::Client, PATIENCE)),
         }
+    }
+
+    /// After how long the client of call `number` asks again that has asked again so often; none if it gives up.
+    #[must_use]
+    pub fn retry(&self, dice: Dice, number: u64, retries: u32, answer: &Answer) -> Option<Nanos> {
+        let mut rng = dice.request(number).roll(Purpose::Client, retries);
+        self.client.next(retries, answer, &mut rng)
+    }
+
+    /// In a closed workload, the number of the call that `user` makes after so many others: users take turns.
+    #[must_use]
+    pub fn user_call(&self, user: u32, calls: u64) -> u64 {
+        let users = u64::from(self.closed().map_or(1, |closed| closed.users));
+        calls * users + u64::from(user)
     }
 
     /// In a closed workload, how long a user thinks before asking call `number`; zero in an open one.

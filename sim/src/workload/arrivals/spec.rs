@@ -166,6 +166,52 @@ impl ArrivalSpec {
         }
     }
 
+    /// Mean calls a second over a run of `length`, where that is what the scenario says and no file.
+    #[must_use]
+    pub fn mean_rate_over(&self, length: Nanos) -> Option<f64> {
+        let ArrivalSpec::Schedule { steps, ramp, .. } = self else {
+            return self.mean_rate();
+        };
+        let seconds = length.as_secs_f64();
+        let mut calls = 0.0;
+        for (at, (from, rate)) in steps.iter().enumerate() {
+            let (until, then) = steps
+                .get(at + 1)
+                .map_or((Nanos::FOREVER, *rate), |(at, rate)| (*at, *rate));
+            let (from, until) = (from.as_secs_f64(), until.as_secs_f64());
+            let end = until.min(seconds);
+            if from < end {
+                let last = if *ramp {
+                    rate + (then - rate) * (end - from) / (until - from)
+                } else {
+                    *rate
+                };
+                calls += (rate + last) / 2.0 * (end - from);
+            }
+        }
+        (0.0 < seconds).then(|| calls / seconds)
+    }
+
+    /// The same with every rate `factor` times as high. When rates change stays as it is, but for a trace, which is
+    /// replayed faster. None for a closed workload, whose rate is what its users make of it.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Option<ArrivalSpec> {
+        let mut scaled = self.clone();
+        match &mut scaled {
+            ArrivalSpec::Deterministic { rate }
+            | ArrivalSpec::Poisson { rate }
+            | ArrivalSpec::Gamma { rate, .. }
+            | ArrivalSpec::Weibull { rate, .. }
+            | ArrivalSpec::Hawkes { rate, .. }
+            | ArrivalSpec::Diurnal { mean: rate, .. } => *rate *= factor,
+            ArrivalSpec::Mmpp { rates, .. } => rates.iter_mut().for_each(|rate| *rate *= factor),
+            ArrivalSpec::Schedule { steps, .. } => steps.iter_mut().for_each(|(_, rate)| *rate *= factor),
+            ArrivalSpec::Trace(trace) => trace.speedup *= factor,
+            ArrivalSpec::Closed(_) => return None,
+        }
+        Some(scaled)
+    }
+
     pub(crate) fn check_into(&self, faults: &mut Faults) {
         match self {
             ArrivalSpec::Deterministic { rate } | ArrivalSpec::Poisson { rate } => check_rate(faults, *rate),
