@@ -206,7 +206,6 @@ impl<E: Copy> Events<E> {
 
 impl<E> Entry<E> {
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "takes the upper half")]
     fn at(&self) -> Instant {
         Instant::from_nanos((self.key >> 64) as u64)
     }

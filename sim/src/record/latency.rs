@@ -76,8 +76,7 @@ impl Track {
         if other.count == 0 {
             return;
         }
-        let range = ..=other.last();
-        for (sum, more) in self.counts[range.clone()].iter_mut().zip(&other.counts[range]) {
+        for (sum, more) in self.counts.iter_mut().zip(&other.counts[..=other.last()]) {
             *sum += more;
         }
         self.count += other.count;
