@@ -1,6 +1,7 @@
 //! The access log: a line a request, written off the request's path.
 //!
-//! Whoever serves hands a line over without waiting, and a thread writes it. A line for which there is no room is
+//! Whoever serves hands a line over without waiting, and a thread writes it. Once it has written it rests a little while
+//! more lines come together, so that under load nobody who serves has to wake it. A line for which there is no room is
 //! dropped and counted; once there is room again, the log says how many are missing.
 
 use std::fs::{File, OpenOptions};
@@ -24,6 +25,9 @@ const MOST_WAITING: usize = 4_096;
 
 /// How much is written at once.
 const BATCH_BYTES: usize = 1 << 16;
+
+/// How long lines come together before they are written: while it is shorter than what there is room for, nothing is lost.
+const REST: Duration = Duration::from_millis(10);
 
 /// How often it is looked whether the file is still where it was.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -140,7 +144,7 @@ struct Writer {
     receiver: Receiver<Note>,
     shared: Arc<Shared>,
     means: Means,
-    /// The date of the clock's beginning.
+    /// The date of the clock's beginning. The world's clock may be set; one that runs faster has only its beginning.
     began: SystemTime,
     buffer: Vec<u8>,
     /// Lines in the buffer.
@@ -155,22 +159,40 @@ impl Writer {
     fn run(mut self) {
         loop {
             let is_last = self.shared.stop.load(Ordering::Acquire);
-            let wait = if is_last { Duration::ZERO } else { LOOK_EVERY };
-            match self.receiver.recv_timeout(wait) {
-                Ok(note) => self.take(note),
-                Err(RecvTimeoutError::Timeout) if is_last => return,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            let is_quiet = self.gather();
+            if is_quiet && !is_last {
+                match self.receiver.recv_timeout(LOOK_EVERY) {
+                    Ok(note) => self.take(note),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
-            while self.buffer.len() < BATCH_BYTES
-                && let Ok(note) = self.receiver.try_recv()
-            {
-                self.take(note);
-            }
+            let is_full = BATCH_BYTES <= self.buffer.len();
             self.say_missing();
             self.flush();
             self.look();
+            if is_last && is_quiet {
+                return;
+            }
+            if !is_last && !is_full {
+                std::thread::sleep(REST);
+            }
         }
+    }
+
+    /// Takes what has come, as much as is written at once; whether that is nothing.
+    fn gather(&mut self) -> bool {
+        if self.means.is_real {
+            self.began = began(&*self.means.clock);
+        }
+        let mut is_quiet = true;
+        while self.buffer.len() < BATCH_BYTES
+            && let Ok(note) = self.receiver.try_recv()
+        {
+            self.take(note);
+            is_quiet = false;
+        }
+        is_quiet
     }
 
     fn take(&mut self, note: Note) {
@@ -184,15 +206,10 @@ impl Writer {
         }
     }
 
-    /// The date of an instant. The world's clock may be set; a clock that runs faster has only its beginning.
+    /// The date of an instant.
     fn date(&self, at: tollgate_core::time::Instant) -> SystemTime {
-        let began = if self.means.is_real {
-            began(&*self.means.clock)
-        } else {
-            self.began
-        };
         let since = Duration::from_nanos(at.as_nanos());
-        began.checked_add(since).unwrap_or(began)
+        self.began.checked_add(since).unwrap_or(self.began)
     }
 
     fn say_missing(&mut self) {
