@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::place::Place;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["simulate"],
     &["check"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["key"],
     &["key", "new"],
     &["mock"],
+    &["load"],
     &["trace"],
     &["trace", "describe"],
     &["trace", "import"],
