@@ -18,7 +18,7 @@ macro_rules! shipped {
 
 /// Every shipped scenario.
 pub(crate) const SCENARIOS: &[Shipped] = shipped!(
-    "scenarios": "azure-conv", "burst", "noisy-neighbour", "outage", "retry-storm", "tour"
+    "scenarios": "500-users", "azure-conv", "burst", "noisy-neighbour", "outage", "retry-storm", "surge", "tour"
 );
 
 /// Every shipped policy.
@@ -45,7 +45,9 @@ pub(crate) const POLICIES: &[Shipped] = shipped!(
     "storm-budget",
     "storm-no-retries",
     "storm-retries",
+    "surge",
     "tour",
+    "users",
 );
 
 /// The shipped scenario of this name.

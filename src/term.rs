@@ -137,10 +137,10 @@ pub(crate) struct Watch {
 impl Watch {
     /// Watches a single run that takes its time, whatever the machine does: only requests are worth showing.
     pub(crate) fn of_one(progress: Arc<Progress>, total: Option<u64>) -> Watch {
-        Watch::new(progress, 1, total)
+        Watch::new(progress, 0, total)
     }
 
-    /// Watches `progress`, of `runs` runs, and of about `total` requests in all where that is known.
+    /// Watches `progress`, of `runs` runs (of one that is not worth a word if 0), and of about `total` requests in all where that is known.
     pub(crate) fn new(progress: Arc<Progress>, runs: u64, total: Option<u64>) -> Watch {
         let bar = match total {
             Some(total) => ProgressBar::new(total),
@@ -161,7 +161,9 @@ impl Watch {
         let (line, ended) = (bar.clone(), Arc::clone(&stop));
         let watcher = std::thread::spawn(move || {
             while !ended.load(Ordering::Relaxed) {
-                line.set_message(format!("run {}/{runs}", progress.runs.load(Ordering::Relaxed)));
+                if 0 < runs {
+                    line.set_message(format!("run {}/{runs}", progress.runs.load(Ordering::Relaxed)));
+                }
                 line.set_position(progress.requests.load(Ordering::Relaxed));
                 std::thread::sleep(Duration::from_millis(50));
             }

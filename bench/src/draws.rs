@@ -4,9 +4,8 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution as _, Exp1, StandardNormal};
 use tollgate_core::dice::{Dice, Purpose, RequestDice};
-use tollgate_core::math::{exp, ln};
 use tollgate_core::time::Nanos;
-use tollgate_mock_llm::draw::normal_quantile;
+use tollgate_mock_llm::draw::{Distribution, exponential};
 
 use crate::model;
 
@@ -45,7 +44,7 @@ pub struct Sequential {
 #[derive(Clone, Debug)]
 pub struct Keyed {
     dice: Dice,
-    mu: f64,
+    service: Distribution,
 }
 
 impl Draws for Sequential {
@@ -98,14 +97,14 @@ impl Draws for Keyed {
     fn new(seed: u64) -> Keyed {
         Keyed {
             dice: Dice::new(seed).branch(0),
-            mu: model::mu(),
+            service: Distribution::lognormal(model::mu(), model::SIGMA).expect("a possible service"),
         }
     }
 
     #[inline]
     fn gap(&mut self, request: u64) -> f64 {
         let mut rng = self.of(request).roll(Purpose::Arrival, 0);
-        -ln(rng.uniform()) * (1e9 / model::RATE)
+        exponential(!rng.next_u64()) * (1e9 / model::RATE)
     }
 
     #[inline]
@@ -119,8 +118,7 @@ impl Draws for Keyed {
     #[inline]
     fn service(&mut self, request: u64, attempt: u32) -> u64 {
         let mut rng = self.of(request).roll(Purpose::Service, attempt);
-        let normal = normal_quantile(rng.uniform());
-        Nanos::from_secs_f64(exp(self.mu + model::SIGMA * normal)).as_nanos()
+        self.service.sample_secs(&mut rng).as_nanos()
     }
 
     #[inline]

@@ -6,10 +6,14 @@
 
 pub mod balancers;
 pub mod calibrate;
+pub mod callgrind;
 pub mod draws;
 pub mod floor;
+pub mod instructions;
 pub mod limiters;
 pub mod load;
 pub mod log;
 pub mod model;
+pub mod paths;
+pub mod threads;
 pub mod twin;

@@ -17,6 +17,13 @@ pub fn ln(x: f64) -> f64 {
     libm::log(x)
 }
 
+/// The natural logarithm of `1 + x`, exact for small `x` too.
+#[must_use]
+#[inline]
+pub fn ln_1p(x: f64) -> f64 {
+    libm::log1p(x)
+}
+
 /// `x` to the power of `y`.
 #[must_use]
 #[inline]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::place::Place;
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &[],
     &["simulate"],
     &["check"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 15] = [
     &["key"],
     &["key", "new"],
     &["mock"],
+    &["load"],
     &["twin"],
     &["calibrate"],
     &["trace"],

@@ -7,6 +7,7 @@ mod commands;
 mod help;
 mod interrupt;
 mod lineups;
+mod load;
 mod mock;
 mod place;
 mod scenarios;

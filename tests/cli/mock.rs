@@ -7,14 +7,14 @@ use std::process::{Child, Command};
 use crate::place::{Place, Run};
 
 /// The command as it runs, and where its backends are.
-struct Running {
+pub(crate) struct Running {
     child: Option<Child>,
-    urls: Vec<(String, String)>,
+    pub(crate) urls: Vec<(String, String)>,
     printed: String,
 }
 
 impl Running {
-    fn start(place: &Place, args: &[&str]) -> Running {
+    pub(crate) fn start(place: &Place, args: &[&str]) -> Running {
         let all = [&["mock", "--listen", "127.0.0.1:0"], args].concat();
         let mut child = place.command(&all).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -38,7 +38,7 @@ impl Running {
     }
 
     /// The whole of an answer.
-    fn ask(&self, backend: usize, method: &str, path: &str, more: &str, body: &str) -> String {
+    pub(crate) fn ask(&self, backend: usize, method: &str, path: &str, more: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.urls[backend].1).expect("somebody listens");
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n{more}content-length: {}\r\n\r\n{body}",

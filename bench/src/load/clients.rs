@@ -36,12 +36,10 @@ pub(super) async fn arrive(world: &Arc<World>) {
                 tokio::task::yield_now().await;
             }
         }
-        if world.is_over.load(Ordering::Relaxed) {
-            return;
-        }
         let number = world.begun.fetch_add(1, Ordering::Relaxed);
         begin(world, number, at);
     }
+    world.is_over.store(true, Ordering::Relaxed);
 }
 
 /// Begins an open call, unless too many are open.
@@ -83,9 +81,6 @@ async fn live(world: &World, user: u32) {
             let _thinking = Counted::new(&world.thinking);
             world.until(at).await;
         }
-        if world.is_over.load(Ordering::Relaxed) {
-            return;
-        }
         world.begun.fetch_add(1, Ordering::Relaxed);
         Calling::new(world, number, at).run().await;
         since = world.clock.now();
@@ -114,7 +109,7 @@ struct Calling<'a> {
 impl<'a> Calling<'a> {
     fn new(world: &'a World, number: u64, at: Instant) -> Calling<'a> {
         let patience = world.workload().patience(world.dice, number);
-        world.tally().call_began(at);
+        world.ledger().call_began(at);
         Calling {
             world,
             call: world.workload().call(world.dice, number),
@@ -151,9 +146,6 @@ impl<'a> Calling<'a> {
                 return;
             }
             self.world.until(intended).await;
-            if self.world.is_over.load(Ordering::Relaxed) && self.world.is_cut.load(Ordering::Relaxed) {
-                return;
-            }
         }
     }
 
@@ -182,7 +174,7 @@ impl<'a> Calling<'a> {
 
 impl Drop for Calling<'_> {
     fn drop(&mut self) {
-        self.world.tally().call_ended(self.started, self.attained);
+        self.world.ledger().call_ended(self.started, self.attained);
     }
 }
 

@@ -13,9 +13,9 @@ use tollgate_sim::workload::{Answer, Call};
 
 use super::answer::{self, MOST_ERROR, MOST_WHOLE, Words};
 use super::failure::Failure;
+use super::ledger::Sent;
 use super::pool::Link;
 use super::stream::Stream;
-use super::tally::Sent;
 use super::world::World;
 
 /// A request that is open. However it ends, it is taken down: whoever drops it unfinished has cut it off.
@@ -47,7 +47,7 @@ struct Heard {
 impl<'a> Open<'a> {
     /// A request that should be sent at `intended`.
     pub(super) fn new(world: &'a World, call: &Call, intended: Instant) -> Open<'a> {
-        world.tally().arrived();
+        world.ledger().arrived();
         let open = world.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         world.most_in_flight.fetch_max(open, Ordering::Relaxed);
         Open {
@@ -152,7 +152,7 @@ impl<'a> Open<'a> {
             ..self.outcome.usage
         });
         if said.is_none() {
-            world.tally().unsaid += 1;
+            world.ledger().unsaid += 1;
         }
         Ok(Heard {
             end: End::Completed,
@@ -191,7 +191,7 @@ impl<'a> Open<'a> {
     fn hear(&mut self, tokens: u32) {
         let now = self.world.clock.now();
         self.world
-            .tally()
+            .ledger()
             .tokens(self.sent.intended, self.last_token, now, tokens);
         if self.outcome.first_token.is_far() {
             self.outcome.first_token = now;
@@ -210,7 +210,7 @@ impl<'a> Open<'a> {
             End::Completed | End::Failed { .. } | End::Abandoned | End::Open => {}
         }
         self.world
-            .tally()
+            .ledger()
             .finished(&self.call, self.sent, &self.outcome, failure);
         self.world.in_flight.fetch_sub(1, Ordering::Relaxed);
     }

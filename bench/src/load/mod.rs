@@ -19,12 +19,12 @@ mod body;
 mod clients;
 mod exchange;
 mod failure;
+mod ledger;
 mod notes;
 mod pace;
 mod pool;
 mod result;
 mod stream;
-mod tally;
 mod world;
 
 use std::fmt;
@@ -47,9 +47,9 @@ use tollgate_sim::experiment::{Progress, Strategy};
 use tollgate_sim::record::{Quiet, Record};
 
 use body::Writer;
+use ledger::Ledger;
 use pace::Pacer;
 use pool::Pool;
-use tally::Tally;
 use world::World;
 
 pub use body::{BadHeader, Keys};
@@ -230,7 +230,7 @@ async fn prepare(load: Load, users: Option<u32>) -> Result<Arc<World>, LoadError
         pool,
         writer,
         most_open: load.in_flight,
-        tally: Mutex::new(Tally::new(&load.strategy)),
+        ledger: Mutex::new(Ledger::new(&load.strategy)),
         strategy: load.strategy,
         in_flight: AtomicU64::new(0),
         most_in_flight: AtomicU64::new(0),
@@ -256,14 +256,12 @@ async fn drive(world: &Arc<World>, users: Option<u32>, grace: Nanos, progress: &
             world.idle.notified().await;
         }
     };
-    let stopped = tokio::select! {
+    tokio::select! {
         biased;
         () = world.pacer.ring() => unreachable!("it rings for ever"),
         stopped = watch(world, users.is_some(), grace, progress) => stopped,
         () = calls => None,
-    };
-    world.is_over.store(true, Ordering::Relaxed);
-    stopped
+    }
 }
 
 /// Watches for the end of a run that does not come by itself.
@@ -274,9 +272,9 @@ async fn watch(world: &World, is_closed: bool, grace: Nanos, progress: &Progress
         tokio::time::sleep(BREATH).await;
         let now = world.clock.now();
         let (begun, in_vain) = {
-            let tally = world.tally();
-            let is_vain = tally.answered == 0 && MOST_IN_VAIN <= tally.in_vain;
-            (tally.begun(), is_vain)
+            let ledger = world.ledger();
+            let is_vain = ledger.answered == 0 && MOST_IN_VAIN <= ledger.in_vain;
+            (ledger.begun(), is_vain)
         };
         progress.requests.store(begun, Ordering::Relaxed);
         let open = world.in_flight.load(Ordering::Relaxed);
@@ -308,17 +306,17 @@ fn finish(world: &World, runtime: Runtime, stopped: Option<Instant>) -> Result<L
     let wall = world.began.elapsed();
     // Whatever is open is dropped here, and takes itself down.
     drop(runtime);
-    let tally = std::mem::replace(
-        &mut *world.tally.lock().unwrap_or_else(PoisonError::into_inner),
-        Tally::new(&world.strategy),
+    let ledger = std::mem::replace(
+        &mut *world.ledger.lock().unwrap_or_else(PoisonError::into_inner),
+        Ledger::new(&world.strategy),
     );
-    let failures = tally.failures();
-    let is_answered = 0 < tally.answered;
+    let failures = ledger.failures();
+    let is_answered = 0 < ledger.answered;
     if let (false, Some((failure, _))) = (is_answered, failures.first()) {
         let address = world.pool.address().clone();
-        return Err(LoadError::Silent(address, *failure, tally.begun()));
+        return Err(LoadError::Silent(address, *failure, ledger.begun()));
     }
-    let notes = notes::of(world, &tally, stopped, end);
+    let notes = notes::of(world, &ledger, stopped, end);
     let plan = &world.strategy.plan;
     let (duration, _) = plan.bounds();
     let horizon = match (duration, stopped) {
@@ -326,7 +324,7 @@ fn finish(world: &World, runtime: Runtime, stopped: Option<Instant>) -> Result<L
         (None, Some(stopped)) => Some(stopped.since(Instant::EPOCH)),
         (duration, None) => duration,
     };
-    let (record, mut client) = tally.finish(end, horizon, plan.left_out());
+    let (record, mut client) = ledger.finish(end, horizon, plan.left_out());
     let count = |number: &AtomicU64| float(number.load(Ordering::Relaxed));
     client.intended = client.sent + count(&world.skipped);
     client.connections = count(&world.pool.opened);

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tollgate_core::time::{Instant, Nanos};
 
-use super::tally::Tally;
+use super::ledger::Ledger;
 use super::world::World;
 
 /// How late requests may be sent, in seconds of the machine, before a reader is told.
@@ -12,7 +12,7 @@ const LATE: f64 = 0.010;
 /// Most kinds of failures that are told.
 const MOST_TOLD: usize = 5;
 
-pub(super) fn of(world: &World, tally: &Tally, stopped: Option<Instant>, end: Instant) -> Vec<String> {
+pub(super) fn of(world: &World, ledger: &Ledger, stopped: Option<Instant>, end: Instant) -> Vec<String> {
     let mut notes = Vec::new();
     let (duration, requests) = world.strategy.plan.bounds();
     if let Some(stopped) = stopped {
@@ -29,7 +29,7 @@ pub(super) fn of(world: &World, tally: &Tally, stopped: Option<Instant>, end: In
             stopped.as_secs_f64()
         ));
     }
-    notes.extend(late(world, tally, end));
+    notes.extend(late(world, ledger, end));
     let skipped = world.skipped.load(Ordering::Relaxed);
     if 0 < skipped {
         notes.push(format!(
@@ -44,13 +44,13 @@ pub(super) fn of(world: &World, tally: &Tally, stopped: Option<Instant>, end: In
             "{waited} requests waited for a connection, which is part of their latencies: --connections allows more"
         ));
     }
-    for (failure, count) in tally.failures().into_iter().take(MOST_TOLD) {
+    for (failure, count) in ledger.failures().into_iter().take(MOST_TOLD) {
         notes.push(format!("{count} requests failed: {failure}; {}", failure.way_out()));
     }
-    if 0 < tally.unsaid {
+    if 0 < ledger.unsaid {
         notes.push(format!(
             "{} answers did not say what they used: their tokens are the pieces that came",
-            tally.unsaid
+            ledger.unsaid
         ));
     }
     notes
@@ -58,15 +58,15 @@ pub(super) fn of(world: &World, tally: &Tally, stopped: Option<Instant>, end: In
 
 /// Says how late requests were sent, if that is worth a word.
 #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
-fn late(world: &World, tally: &Tally, end: Instant) -> Option<String> {
-    let p99 = tally.lag_p99()?;
+fn late(world: &World, ledger: &Ledger, end: Instant) -> Option<String> {
+    let p99 = ledger.lag_p99()?;
     if p99 / world.scale < LATE {
         return None;
     }
     let (duration, _) = world.strategy.plan.bounds();
     let meant = duration.map_or(end.as_secs_f64(), Nanos::as_secs_f64);
-    let took = tally.last_sent.as_secs_f64().max(meant);
-    let sent = tally.begun() as f64;
+    let took = ledger.last_sent.as_secs_f64().max(meant);
+    let sent = ledger.begun() as f64;
     let intended = sent + world.skipped.load(Ordering::Relaxed) as f64;
     Some(format!(
         "requests were sent late, the slowest in a hundred by {p99:.3} s, which is part of every latency: {:.1}/s were \

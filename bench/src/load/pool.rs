@@ -5,7 +5,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -145,7 +145,7 @@ impl Pool {
 impl Link {
     /// Sends `request` and waits for the head of its answer.
     pub(super) async fn send(&mut self, request: Outbound) -> Result<Response<Incoming>, TrySendError<Outbound>> {
-        let mut answering = Box::pin(self.sender.try_send_request(request));
+        let mut answering = pin!(self.sender.try_send_request(request));
         poll_fn(|cx| {
             drive(&mut self.connection, cx);
             answering.as_mut().poll(cx)

@@ -14,9 +14,9 @@ use tollgate_sim::experiment::Strategy;
 use tollgate_sim::workload::Workload;
 
 use super::body::Writer;
+use super::ledger::Ledger;
 use super::pace::Pacer;
 use super::pool::Pool;
-use super::tally::Tally;
 
 /// What all requests of a run share.
 pub(super) struct World {
@@ -30,7 +30,7 @@ pub(super) struct World {
     pub(super) pool: Pool,
     pub(super) writer: Writer,
     pub(super) most_open: u64,
-    pub(super) tally: Mutex<Tally>,
+    pub(super) ledger: Mutex<Ledger>,
     /// Requests that are open.
     pub(super) in_flight: AtomicU64,
     pub(super) most_in_flight: AtomicU64,
@@ -44,7 +44,7 @@ pub(super) struct World {
     pub(super) thinking: AtomicU64,
     /// Calls that were not made, because too many were open.
     pub(super) skipped: AtomicU64,
-    /// No further call begins.
+    /// No further call of an open workload begins.
     pub(super) is_over: AtomicBool,
     /// What is dropped now was waited for long enough.
     pub(super) is_cut: AtomicBool,
@@ -55,9 +55,9 @@ impl World {
         self.strategy.plan.workload()
     }
 
-    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // Whoever panics while it is held has said so; what was counted is still there.
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When it is `at`, as the machine tells the time.

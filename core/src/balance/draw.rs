@@ -12,7 +12,11 @@ const TRIES: u32 = 4;
 /// An available endpoint that is not in `taken`, each equally likely.
 ///
 /// `taken` must be sorted and distinct.
-#[inline]
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "of no or of one endpoint taken, nothing is left of the list"
+)]
 pub(super) fn another(pool: &impl PoolView, taken: &[usize], rng: &mut Rng) -> Option<usize> {
     let rest = pool.len().checked_sub(taken.len()).filter(|rest| 0 < *rest)?;
     for _ in 0..TRIES {

@@ -203,10 +203,12 @@ impl<M: Memory> EndpointState<M> {
     #[inline]
     pub(super) fn is_healthy<'a>(&self, breaker: impl FnOnce() -> &'a Breaker, now: Instant) -> bool {
         let until = self.ejected_until.read(|until| *until);
-        if !is_out(until) {
-            return true;
-        }
-        until <= now && self.vitals.with(|vitals| may_probe(breaker(), vitals, now))
+        !is_out(until) || until <= now && self.may_probe(breaker(), now)
+    }
+
+    #[cold]
+    fn may_probe(&self, breaker: &Breaker, now: Instant) -> bool {
+        self.vitals.with(|vitals| may_probe(breaker, vitals, now))
     }
 }
 

@@ -300,10 +300,12 @@ impl<M: Memory> Fleet<M> {
 
     fn view<'a>(&'a self, policy: &'a Policy, wish: Wish<'a>, now: Instant) -> View<'a, M> {
         let state = &self.pools[wish.pool.index()];
+        let pool = policy.pool(wish.pool);
         View {
             fleet: self,
             policy,
-            pool: policy.pool(wish.pool),
+            pool,
+            endpoints: &self.endpoints[usize::from(pool.endpoints.start)..usize::from(pool.endpoints.end)],
             state,
             all_able: state.uniform && state.tiers.len() <= 1 && wish.needs.region.is_none() && wish.avoid.is_empty(),
             tier: None,

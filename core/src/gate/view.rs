@@ -15,6 +15,8 @@ pub(super) struct View<'a, M: Memory> {
     pub(super) fleet: &'a Fleet<M>,
     pub(super) policy: &'a Policy,
     pub(super) pool: &'a Pool,
+    /// Its endpoints.
+    pub(super) endpoints: &'a [EndpointState<M>],
     pub(super) state: &'a PoolState<M>,
     /// Every endpoint of the pool may serve this request.
     pub(super) all_able: bool,
@@ -33,7 +35,7 @@ pub(super) struct View<'a, M: Memory> {
 impl<M: Memory> View<'_, M> {
     #[inline]
     fn at(&self, index: usize) -> &EndpointState<M> {
-        &self.fleet.endpoints[usize::from(self.pool.endpoints.start) + index]
+        &self.endpoints[index]
     }
 
     /// Whether the endpoint may serve such a request at all.
@@ -87,10 +89,11 @@ impl<M: Memory> View<'_, M> {
 impl<M: Memory> PoolView for View<'_, M> {
     #[inline]
     fn len(&self) -> usize {
-        self.pool.len()
+        self.endpoints.len()
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "asked twice a pick, and a few loads each time")]
     fn is_available(&self, index: usize) -> bool {
         let state = self.at(index);
         let breaker = || self.fleet.breaker(self.policy, self.pool.endpoint(index));

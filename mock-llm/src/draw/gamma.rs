@@ -4,7 +4,7 @@ use tollgate_core::dice::Rng;
 use tollgate_core::math::{ln, sqrt};
 
 use super::exponential::exp;
-use super::normal_quantile;
+use super::normal;
 
 /// Drawn by rejection (Marsaglia and Tsang, *A Simple Method for Generating Gamma Variables*, ACM TOMS 26, 2000):
 /// about 1.05 tries of two rolls. The result depends on the generator's key alone.
@@ -46,7 +46,7 @@ impl Gamma {
 
     fn accepted(&self, rng: &mut Rng) -> f64 {
         loop {
-            let x = normal_quantile(rng.uniform());
+            let x = normal(rng.next_u64());
             let root = 1.0 + self.c * x;
             if root <= 0.0 {
                 continue;

@@ -3,7 +3,9 @@
 //! A value is a function of the generator it is drawn from and of nothing else, so the service time of one attempt is
 //! the same number whatever happened before it. Wherever the inverse of the distribution function is known in closed or
 //! rational form, one roll gives one value and a larger roll a larger value; the gamma distribution alone rejects, and
-//! takes as many rolls as it needs from the generator of its key.
+//! takes as many rolls as it needs from the generator of its key. The inverses that nearly every draw needs, those of the
+//! exponential and of the normal distribution, are cut into polynomials once; what that errs by, 2e-10 of a value, would be
+//! seen by nobody who draws less than 10^19 of them.
 //!
 //! | Law | Test |
 //! |---|---|
@@ -13,12 +15,13 @@
 //! | A larger roll is a larger value (inverse transforms). | `larger_rolls_are_larger_values` |
 //! | Values are finite and never negative. | `values_are_lengths` |
 //!
-//! Functions are those of [`tollgate_core::math`], but for an exponential that is made for random arguments: a draw that
-//! decides a result must not depend on the platform.
+//! Functions are those of [`tollgate_core::math`], or made of additions and multiplications alone: a draw that decides a
+//! result must not depend on the platform.
 
 mod exponential;
 mod gamma;
 mod normal;
+mod quantile;
 mod weibull;
 
 use std::fmt;
@@ -29,6 +32,7 @@ use tollgate_core::math::{ln, sqrt};
 use tollgate_core::time::Nanos;
 
 pub use normal::normal_quantile;
+pub use quantile::{exponential, normal};
 
 use exponential::exp;
 use gamma::Gamma;
@@ -215,8 +219,9 @@ impl Distribution {
 
     /// The value, if it is always the same.
     #[must_use]
+    #[inline]
     pub fn as_constant(&self) -> Option<f64> {
-        (self.law == Law::Constant).then_some(self.mean)
+        matches!(self.law, Law::Constant).then_some(self.mean)
     }
 
     /// One value.
@@ -225,10 +230,10 @@ impl Distribution {
     pub fn sample(&self, rng: &mut Rng) -> f64 {
         match &self.law {
             Law::Constant => self.mean,
-            Law::Exponential => self.mean * -ln(1.0 - rng.uniform()),
+            Law::Exponential => self.mean * exponential(rng.next_u64()),
             Law::Gamma(gamma) => gamma.sample(rng),
-            Law::Weibull { scale, power } => scale * exp(power * ln(-ln(1.0 - rng.uniform()))),
-            Law::Lognormal { mu, sigma } => exp(mu + sigma * normal_quantile(rng.uniform())),
+            Law::Weibull { scale, power } => scale * exp(power * ln(exponential(rng.next_u64()))),
+            Law::Lognormal { mu, sigma } => exp(mu + sigma * normal(rng.next_u64())),
             Law::Empirical(values) => values[index_below(values.len(), rng)],
         }
     }

@@ -329,12 +329,18 @@ impl Api {
     }
 
     fn finish(&mut self, slot: u32, out: &mut Vec<Output>) {
-        let Answer { stream, usage, .. } = *self.answers.at(slot);
-        if !stream {
-            self.open(slot, 200, out);
-            self.say(slot, AttemptEvent::FirstToken, out);
+        let Answer {
+            stream,
+            heard,
+            tag,
+            usage,
+            ..
+        } = *self.answers.at(slot);
+        if stream {
+            self.say(slot, AttemptEvent::Finish { usage }, out);
+        } else if heard {
+            out.push(Output::Answer { tag, usage });
         }
-        self.say(slot, AttemptEvent::Finish { usage }, out);
         self.forget(slot, usage.output);
     }
 

@@ -10,7 +10,7 @@ use tollgate_core::math::{exp, sqrt};
 use tollgate_core::time::{Instant, Nanos};
 
 use super::spec::LoadFactor;
-use crate::draw::normal_quantile;
+use crate::draw::normal;
 
 /// A stationary first-order autoregression of `ln F`, constant within each cell of a fixed grid of time.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl LoadProcess {
 
     fn shock(&self, cell: u64) -> f64 {
         let mut rng = self.dice.request(cell).roll(Purpose::LoadFactor, 0);
-        self.sigma * normal_quantile(rng.uniform())
+        self.sigma * normal(rng.next_u64())
     }
 
     fn factors_of_level(&self) -> Factors {

@@ -44,6 +44,7 @@ use tollgate_core::lifecycle::{AttemptEvent, Status};
 use tollgate_core::limit::Standing;
 use tollgate_core::policy::Priority;
 use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::usage::Usage;
 
 use crate::draw::OutOfRange;
 
@@ -153,12 +154,21 @@ pub enum Output {
     /// Something happened to an attempt, at the instant of the call.
     ///
     /// The last event of a job is [`AttemptEvent::Finish`], [`AttemptEvent::Fail`], or an [`AttemptEvent::Open`] whose
-    /// status is not 200. Each job has exactly one of them, unless it is cancelled or goes silent for ever.
+    /// status is not 200. Each job has exactly one of them or one [`Output::Answer`], unless it is cancelled or goes silent
+    /// for ever.
     Progress {
         /// The job's [`tag`](Job::tag).
         tag: u64,
         /// What happened.
         event: AttemptEvent,
+    },
+    /// The whole answer at once, at the instant of the call: the connection stands, the status is 200, and the first token
+    /// and the last have come. Nothing follows.
+    Answer {
+        /// The job's [`tag`](Job::tag).
+        tag: u64,
+        /// What it has used.
+        usage: Usage,
     },
     /// A stream breaks off: [`AttemptEvent::Fail`] follows, and this is what had been sent in all.
     Sent {

@@ -492,8 +492,11 @@ impl Work {
     /// The whole answer at once.
     #[inline]
     fn answer(&self, out: &mut Vec<Output>) {
-        self.open(200, out);
-        self.say(AttemptEvent::FirstToken, out);
-        self.say(AttemptEvent::Finish { usage: self.usage }, out);
+        if self.heard {
+            out.push(Output::Answer {
+                tag: self.tag,
+                usage: self.usage,
+            });
+        }
     }
 }

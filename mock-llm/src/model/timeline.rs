@@ -15,6 +15,8 @@ use crate::draw::OutOfRange;
 pub(super) struct Timeline {
     stretches: Vec<Stretch>,
     current: usize,
+    /// When the next stretch begins; [`Instant::FAR`] if none does.
+    next: Instant,
     /// What the stretches were laid out from.
     windows: Vec<Window>,
     /// Faults so far, those that are over included.
@@ -106,8 +108,10 @@ const SLOT: u32 = RESERVED;
 impl Timeline {
     pub(super) fn new(faults: &[FaultSpec]) -> Timeline {
         let windows: Vec<Window> = (0..).zip(faults).flat_map(Window::of).collect();
+        let stretches = lay_out(&windows);
         Timeline {
-            stretches: lay_out(&windows),
+            next: begin(&stretches, 1),
+            stretches,
             current: 0,
             windows,
             faults: u32::try_from(faults.len()).expect("fewer faults than memory for them"),
@@ -142,6 +146,7 @@ impl Timeline {
         let before = self.level();
         self.stretches = lay_out(&self.windows);
         self.current = self.at(now);
+        self.next = begin(&self.stretches, self.current + 1);
         // The wake-up that was asked for is that of another boundary; it will do no harm.
         self.armed = None;
         (before, self.level())
@@ -150,21 +155,19 @@ impl Timeline {
     /// Whether there is a boundary to cross.
     #[inline]
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.stretches
-            .get(self.current + 1)
-            .is_some_and(|next| next.from <= now)
+        self.next <= now
     }
 
     /// Crosses at most one boundary; returns what it was like before and is after.
     #[inline]
     pub(super) fn step(&mut self, now: Instant) -> Option<(Level, Level)> {
-        let next = self.stretches.get(self.current + 1)?;
-        if now < next.from {
+        if now < self.next || self.next.is_far() {
             return None;
         }
-        let before = self.stretches[self.current].level;
+        let before = self.level();
         self.current += 1;
-        Some((before, next.level))
+        self.next = begin(&self.stretches, self.current + 1);
+        Some((before, self.level()))
     }
 
     pub(super) fn level(&self) -> Level {
@@ -186,15 +189,16 @@ impl Timeline {
     /// Asks once to be woken at the next boundary.
     #[inline]
     pub(super) fn arm(&mut self, out: &mut Vec<Output>) {
-        let Some(next) = self.stretches.get(self.current + 1) else {
-            return;
-        };
-        if self.armed == Some(self.current) {
-            return;
+        if !self.next.is_far() && self.armed != Some(self.current) {
+            self.ask(out);
         }
+    }
+
+    #[cold]
+    fn ask(&mut self, out: &mut Vec<Output>) {
         self.armed = Some(self.current);
         out.push(Output::WakeAt {
-            at: next.from,
+            at: self.next,
             key: WakeKey {
                 slot: SLOT,
                 stamp: stamp(self.current),
@@ -252,6 +256,11 @@ impl Timeline {
             },
         }
     }
+}
+
+/// When stretch number `at` begins.
+fn begin(stretches: &[Stretch], at: usize) -> Instant {
+    stretches.get(at).map_or(Instant::FAR, |stretch| stretch.from)
 }
 
 /// What is wrong in each stretch between two boundaries.

@@ -239,6 +239,15 @@ impl State {
                     self.push(at, Event::Wake(key));
                 }
                 Output::Progress { tag, event } => self.hear(tag, event),
+                Output::Answer { tag, usage } => {
+                    let open = Heard::Open {
+                        status: 200,
+                        code: None,
+                        retry_after: None,
+                    };
+                    self.tell(tag, open, false);
+                    self.hear(tag, AttemptEvent::Finish { usage });
+                }
                 Output::Sent { tag, sent } => self.tell_tokens(tag, sent.tokens),
                 // One that was due at this very instant has been sent.
                 Output::Repaced { tag } => self.send_tokens(tag),

@@ -124,6 +124,22 @@ impl World {
                     tag,
                     what: What::Event(event),
                 }),
+                Output::Answer { tag, usage } => {
+                    let open = AttemptEvent::Open {
+                        status: 200,
+                        code: None,
+                        retry_after: None,
+                    };
+                    let finish = AttemptEvent::Finish { usage };
+                    for event in [AttemptEvent::Connected, open, AttemptEvent::FirstToken, finish] {
+                        let what = What::Event(event);
+                        see(Seen {
+                            at: self.now,
+                            tag,
+                            what,
+                        });
+                    }
+                }
                 Output::Sent { tag, sent } => see(Seen {
                     at: self.now,
                     tag,

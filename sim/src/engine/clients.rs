@@ -1,12 +1,12 @@
 //! Those who call: arrivals, users who think, SDKs that retry, people who leave.
 
 use tollgate_core::id::RequestId;
-use tollgate_core::lifecycle::{End, Input, Lifecycle, Outcome, Request, Timer};
+use tollgate_core::lifecycle::{End, Input, Lifecycle, Request, Timer};
 use tollgate_core::policy::{Needs, Operation};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Estimate;
 
-use super::plan::Classified;
+use super::plan::{Classified, Delay, Plan};
 use super::{Engine, Event, Key, LANE_ARRIVE, LANE_TIME_OUT, Life};
 use crate::record::Observer;
 use crate::workload::{Answer, Arrivals, Call};
@@ -53,8 +53,9 @@ impl<O: Observer> Engine<'_, O> {
     pub(super) fn arrive(&mut self) {
         let number = self.begun;
         self.begun += 1;
-        self.start_call(number, None);
+        let life = self.start_call(number, None);
         self.schedule_arrival();
+        self.start(life);
     }
 
     /// A user has thought enough: their next call.
@@ -62,40 +63,52 @@ impl<O: Observer> Engine<'_, O> {
         self.recorder.thinking -= 1;
         let number = self.plan.workload.user_call(user, self.recorder.user_calls(user));
         self.begun += 1;
-        self.start_call(number, Some(user));
+        let life = self.start_call(number, Some(user));
+        self.start(life);
     }
 
     /// A request of a call reaches the gateway.
-    pub(super) fn begin(&mut self, key: Key) {
+    pub(super) fn reach(&mut self, key: Key) {
+        let life = self.begin(key);
+        self.start(life);
+    }
+
+    /// A request that has just been made begins its life.
+    fn start(&mut self, life: Option<Key>) {
+        if let Some(life) = life {
+            self.deliver(life, Input::Start);
+        }
+    }
+
+    /// Makes a request of a call, if there still is one.
+    fn begin(&mut self, key: Key) -> Option<Key> {
         let now = self.now;
-        let Some(state) = self.calls.find(key) else {
-            return;
-        };
-        let call = state.call;
+        let plan = self.plan;
+        let state = self.calls.find(key)?;
         if state.started.is_far() {
             state.started = now;
             self.recorder.call_began(now);
         }
-        let dice = self.dice.request(call.request(state.retries));
-        let request = self.request(&call);
+        let asked = state.call;
+        let dice = self.dice.request(asked.request(state.retries));
         let life = self.lives.insert(|life| Life {
-            lifecycle: Lifecycle::new(RequestId(life.pack()), request, dice),
+            lifecycle: Lifecycle::new(RequestId(life.pack()), request(plan, &asked), dice),
+            asked,
             call: key,
             wanted: Instant::FAR,
             reason: Timer::Total,
             scheduled: Instant::FAR,
             jobs: [None; 3],
         });
-        let state = self.calls.find(key).expect("it was just there");
         state.life = Some(life);
         state.gone = Gone::No;
-        let timeout = self.plan.workload.client().timeout();
+        let timeout = plan.workload.client().timeout();
         if !timeout.is_forever() {
             self.events
                 .push_lane(LANE_TIME_OUT, now + timeout, Event::TimeOut { life });
         }
-        self.recorder.arrived(now, call.tenant);
-        self.inbox.push_back((life, Input::Start));
+        self.recorder.arrived(now, asked.tenant);
+        Some(life)
     }
 
     /// The client waits no longer for this request; it may send another.
@@ -126,40 +139,46 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     /// A request is over: so is the call, unless the client sends another.
-    pub(super) fn answered(&mut self, key: Key, outcome: &Outcome) {
-        let now = self.now;
-        let Some(state) = self.calls.find(key) else {
+    pub(super) fn finish(&mut self, key: Key) {
+        let (now, plan) = (self.now, self.plan);
+        let Some(life) = self.lives.find(key) else {
             return;
         };
+        let (outcome, call) = (life.lifecycle.outcome(), life.call);
+        let Some(state) = self.calls.find(call) else {
+            self.lives.discard(key);
+            return;
+        };
+        self.recorder.finished(&life.asked, outcome);
         state.life = None;
-        let slo = outcome.route.map(|route| self.plan.policy.route(route).slo);
+        let slo = outcome.route.map(|route| &plan.policy.route(route).slo);
         // A person waits from their first request on.
-        let attained = slo.is_some_and(|slo| outcome.attains_since(state.started.min(outcome.arrived), &slo));
-        let (retries, gone, number) = (state.retries, state.gone, state.call.number);
-        let next = match outcome.end {
-            End::Abandoned if gone == Gone::TimedOut => self.retry(retries, Answer::default(), number),
+        let attained = slo.is_some_and(|slo| outcome.attains_since(state.started.min(outcome.arrived), slo));
+        let again = match outcome.end {
+            End::Abandoned if state.gone == Gone::TimedOut => Some(Answer::default()),
             End::Completed | End::Open | End::Abandoned => None,
             // What has begun to stream is not sent again by any SDK.
             End::Failed { .. } if outcome.stream && !outcome.first_token.is_far() => None,
             End::Failed { refusal } | End::Refused { refusal } => {
                 let advice = refusal.advice(now);
-                let answer = Answer {
+                Some(Answer {
                     status: Some(refusal.status()),
                     retry_after: advice.retry_after,
                     should_retry: advice.should_retry,
-                };
-                self.retry(retries, answer, number)
+                })
             }
         };
-        match next {
-            None => self.end_call(key, attained),
+        let (retries, number) = (state.retries, life.asked.number);
+        self.lives.discard(key);
+        match again.and_then(|answer| self.retry(retries, answer, number)) {
+            None => self.end_call(call, attained),
             Some(wait) => {
-                let state = self.calls.find(key).expect("it was just there");
+                let state = self.calls.find(call).expect("it was just there");
                 state.retries += 1;
-                let hop = &self.plan.network.client_to_gateway;
+                let hop = &plan.network.client_to_gateway;
                 let dice = self.dice.request(number);
                 let way = hop.draw(dice, 2 * state.retries) + hop.draw(dice, 2 * state.retries + 1);
-                self.events.push(now + wait + way, Event::Begin { call: key });
+                self.events.push(now + wait + way, Event::Begin { call });
             }
         }
     }
@@ -191,7 +210,8 @@ impl<O: Observer> Engine<'_, O> {
         }
     }
 
-    fn start_call(&mut self, number: u64, user: Option<u32>) {
+    /// A call comes into being; its first request, if that is at the gateway at once.
+    fn start_call(&mut self, number: u64, user: Option<u32>) -> Option<Key> {
         let call = self.plan.workload.call(self.dice, number);
         let key = self.calls.insert(|_| CallState {
             call,
@@ -204,12 +224,15 @@ impl<O: Observer> Engine<'_, O> {
         if let Some(patience) = self.plan.workload.patience(self.dice, number) {
             self.events.push(self.now + patience, Event::Leave { call: key });
         }
-        let way = self.plan.network.client_to_gateway.draw(self.dice.request(number), 0);
+        let way = match &self.plan.network.client_to_gateway {
+            Delay::Zero => return self.begin(key),
+            way @ (Delay::Constant(_) | Delay::Drawn(_)) => way.draw(self.dice.request(number), 0),
+        };
         if way == Nanos::ZERO {
-            self.begin(key);
-        } else {
-            self.events.push(self.now + way, Event::Begin { call: key });
+            return self.begin(key);
         }
+        self.events.push(self.now + way, Event::Begin { call: key });
+        None
     }
 
     fn schedule_arrival(&mut self) {
@@ -232,30 +255,32 @@ impl<O: Observer> Engine<'_, O> {
                 .requests
                 .is_none_or(|requests| self.begun + u64::from(self.recorder.thinking) < requests)
     }
+}
 
-    fn request(&self, call: &Call) -> Request {
-        let Classified {
-            class,
-            priority,
-            tenant,
-        } = self.plan.class(call);
-        let output = self.plan.max_tokens(class.route, call.max_tokens);
-        Request {
-            class,
-            estimate: Estimate {
-                input: call.prompt,
-                output,
-                more: 0,
-            },
-            needs: Needs {
-                operation: Operation::Chat,
-                input: call.prompt,
-                output: output.unwrap_or(0),
-                ..Needs::default()
-            },
-            stream: call.stream,
-            priority,
-            tenant,
-        }
+/// What a gateway makes of a call.
+#[inline]
+fn request(plan: &Plan, call: &Call) -> Request {
+    let Classified {
+        class,
+        priority,
+        tenant,
+    } = plan.class(call);
+    let output = plan.max_tokens(class.route, call.max_tokens);
+    Request {
+        class: *class,
+        estimate: Estimate {
+            input: call.prompt,
+            output,
+            more: 0,
+        },
+        needs: Needs {
+            operation: Operation::Chat,
+            input: call.prompt,
+            output: output.unwrap_or(0),
+            ..Needs::default()
+        },
+        stream: call.stream,
+        priority: *priority,
+        tenant: *tenant,
     }
 }

@@ -27,7 +27,7 @@ use self::slab::{Key, Slab};
 use self::store::Store;
 use self::wire::Parcel;
 use crate::record::{Observer, Record, Recorder, Slots};
-use crate::workload::Arrivals;
+use crate::workload::{Arrivals, Call};
 
 /// One replication of one strategy, in the middle of its run.
 pub struct Engine<'a, O: Observer> {
@@ -112,6 +112,8 @@ impl Inbox {
 /// A request and what its driver has to remember.
 struct Life {
     lifecycle: Lifecycle,
+    /// What is asked for, and by which call.
+    asked: Call,
     call: Key,
     /// When it wants to be woken.
     wanted: Instant,
@@ -210,7 +212,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         match event {
             Event::Arrive => self.arrive(),
             Event::Think { user } => self.ask_again(user),
-            Event::Begin { call } => self.begin(call),
+            Event::Begin { call } => self.reach(call),
             Event::Wake { life } => self.wake(life),
             Event::Backend { backend, key } => self.wake_backend(backend, key),
             Event::Parcel { parcel } => self.unpack(parcel),

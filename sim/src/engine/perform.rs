@@ -89,18 +89,6 @@ impl<O: Observer> Engine<'_, O> {
         }
     }
 
-    fn finish(&mut self, key: Key) {
-        let Some(life) = self.lives.find(key) else {
-            return;
-        };
-        let (outcome, call) = (*life.lifecycle.outcome(), life.call);
-        self.lives.discard(key);
-        if let Some(state) = self.calls.find(call) {
-            self.recorder.finished(self.plan, &state.call, &outcome);
-        }
-        self.answered(call, &outcome);
-    }
-
     /// An active health check, judged by what the backend would answer.
     fn probe(&mut self, endpoint: EndpointId) {
         let pool = self.plan.policy.pool(self.plan.policy.endpoint(endpoint).pool);

@@ -302,9 +302,9 @@ impl Plan {
     }
 
     #[inline]
-    pub(crate) fn class(&self, call: &Call) -> Classified {
+    pub(crate) fn class(&self, call: &Call) -> &Classified {
         let model = call.model.map_or(0, |model| usize::from(model.0) + 1);
-        self.classes[call.tenant as usize * (self.models + 1) + model]
+        &self.classes[call.tenant as usize * (self.models + 1) + model]
     }
 }
 

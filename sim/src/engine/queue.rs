@@ -104,7 +104,7 @@ impl<E: Copy> Events<E> {
     pub fn push_lane(&mut self, lane: usize, at: Instant, event: E) {
         let entry = self.entry(at, event);
         match self.lanes[lane].back() {
-            Some(last) if entry.key < last.key => self.push_heap(entry),
+            Some(last) if at < last.at() => self.push_heap(entry),
             Some(_) => self.lanes[lane].push_back(entry),
             None => {
                 self.lanes[lane].push_back(entry);
@@ -157,8 +157,10 @@ impl<E: Copy> Events<E> {
     #[inline]
     fn entry(&mut self, at: Instant, event: E) -> Entry<E> {
         self.sequence += 1;
-        let key = u128::from(at.as_nanos()) << 64 | u128::from(self.sequence);
-        Entry { key, event }
+        Entry {
+            key: u128::from(at.as_nanos()) << 64 | u128::from(self.sequence),
+            event,
+        }
     }
 
     /// Where something has just been taken out, the new entry takes its place: one way through the heap, not two.
@@ -205,7 +207,7 @@ impl<E: Copy> Events<E> {
 impl<E> Entry<E> {
     #[inline]
     fn at(&self) -> Instant {
-        Instant::from_nanos(u64::try_from(self.key >> 64).expect("the upper half"))
+        Instant::from_nanos((self.key >> 64) as u64)
     }
 }
 

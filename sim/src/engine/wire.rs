@@ -65,23 +65,21 @@ impl<O: Observer> Engine<'_, O> {
         let Some(reference) = slot.take() else {
             return;
         };
-        let (dice, phase, call) = (life.lifecycle.dice(), life.lifecycle.phase(), life.call);
+        let (dice, phase, asked) = (life.lifecycle.dice(), life.lifecycle.phase(), life.asked);
         let backend = self.plan.backend_of[reference.endpoint.index()];
         let sent = reference
             .job
             .and_then(|job| self.backends[usize::from(backend)].progress(now, job));
-        if let Some(call) = self.calls.find(call).map(|state| state.call) {
-            let stopped = Stopped {
-                fault,
-                sent: Usage {
-                    input: call.prompt,
-                    output: sent.map_or(0, |sent| sent.tokens),
-                },
-                wasted: fault.is_some() || phase != Phase::Settled,
-            };
-            self.recorder
-                .cancelled(self.plan, reference.endpoint, call.tenant, stopped, now);
-        }
+        let stopped = Stopped {
+            fault,
+            sent: Usage {
+                input: asked.prompt,
+                output: sent.map_or(0, |sent| sent.tokens),
+            },
+            wasted: fault.is_some() || phase != Phase::Settled,
+        };
+        self.recorder
+            .cancelled(self.plan, reference.endpoint, asked.tenant, stopped, now);
         if let Some(job) = reference.job {
             let way = self
                 .plan
@@ -166,9 +164,7 @@ impl<O: Observer> Engine<'_, O> {
             return;
         };
         let backend = self.plan.backend_of[reference.endpoint.index()];
-        let Some(call) = self.calls.find(life.call).map(|state| state.call) else {
-            return;
-        };
+        let call = &life.asked;
         // As the route has adjusted it.
         let most = life.lifecycle.request().estimate.output;
         let job = Job {
@@ -204,6 +200,8 @@ impl<O: Observer> Engine<'_, O> {
                         self.say(tag, event);
                     }
                 }
+                // What it says of its beginning, its end implies.
+                Output::Answer { tag, usage } => self.say(tag, AttemptEvent::Finish { usage }),
                 Output::Sent { tag, sent } => self.catch_up(tag, sent.tokens),
                 // Tokens are counted here, not sent one by one.
                 Output::Repaced { .. } => {}
@@ -260,7 +258,7 @@ impl<O: Observer> Engine<'_, O> {
         let Some(reference) = slot else {
             return;
         };
-        let (endpoint, call) = (reference.endpoint, life.call);
+        let endpoint = reference.endpoint;
         match event {
             // No backend says so: it is the proxy that runs out of connections.
             AttemptEvent::Waiting | AttemptEvent::Connecting => {}
@@ -277,10 +275,8 @@ impl<O: Observer> Engine<'_, O> {
             }
             AttemptEvent::Finish { usage } => {
                 *slot = None;
-                if let Some(state) = self.calls.find(call) {
-                    self.recorder
-                        .answered(self.plan, endpoint, state.call.tenant, usage, now);
-                }
+                self.recorder
+                    .answered(self.plan, endpoint, life.asked.tenant, usage, now);
             }
         }
         self.inbox.push_back((key, Input::Attempt { id, event }));

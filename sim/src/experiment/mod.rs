@@ -1,6 +1,7 @@
 //! Strategies side by side: the same traffic, the same dice, independent replications on all cores.
 
 mod coverage;
+mod figures;
 mod interval;
 mod outage;
 mod outside;

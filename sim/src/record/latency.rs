@@ -19,9 +19,6 @@ pub struct Track {
     /// A bucket has `2^half_bits` counts, the first twice as many.
     half_bits: u32,
     counts: Box<[u64]>,
-    /// Nothing is counted before, nor after.
-    first: usize,
-    last: usize,
     count: u64,
     sum: u128,
     max: u64,
@@ -50,8 +47,6 @@ impl Track {
             digits,
             half_bits,
             counts: vec![0; last << half_bits].into_boxed_slice(),
-            first: usize::MAX,
-            last: 0,
             count: 0,
             sum: 0,
             max: 0,
@@ -62,13 +57,10 @@ impl Track {
     #[inline]
     pub fn record(&mut self, length: Nanos) {
         let nanos = length.as_nanos();
-        let mut at = index(nanos, self.half_bits);
-        if self.counts.len() <= at {
-            at = index(LONGEST, self.half_bits);
+        match self.counts.get_mut(index(nanos, self.half_bits)) {
+            Some(count) => *count += 1,
+            None => self.counts[index(LONGEST, self.half_bits)] += 1,
         }
-        self.counts[at] += 1;
-        self.first = self.first.min(at);
-        self.last = self.last.max(at);
         self.count += 1;
         self.sum += u128::from(nanos);
         self.max = self.max.max(nanos);
@@ -84,12 +76,9 @@ impl Track {
         if other.count == 0 {
             return;
         }
-        let range = other.first..=other.last;
-        for (sum, more) in self.counts[range.clone()].iter_mut().zip(&other.counts[range]) {
+        for (sum, more) in self.counts.iter_mut().zip(&other.counts[..=other.last()]) {
             *sum += more;
         }
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
         self.count += other.count;
         self.sum += other.sum;
         self.max = self.max.max(other.max);
@@ -98,10 +87,9 @@ impl Track {
     /// Forgets everything.
     pub fn clear(&mut self) {
         if 0 < self.count {
-            self.counts[self.first..=self.last].fill(0);
+            let last = self.last();
+            self.counts[..=last].fill(0);
         }
-        self.first = usize::MAX;
-        self.last = 0;
         self.count = 0;
         self.sum = 0;
         self.max = 0;
@@ -138,9 +126,9 @@ impl Track {
             sum += **count;
             wanted <= sum
         };
-        let range = self.counts[self.first..=self.last].iter().enumerate();
-        let at = range.map(|(at, count)| (at + self.first, count)).find(reached);
-        let at = at.map_or(self.last, |(at, _)| at);
+        let last = self.last();
+        let at = self.counts[..=last].iter().enumerate().find(reached);
+        let at = at.map_or(last, |(at, _)| at);
         let (lowest, width) = self.values(at);
         let value = if quantile <= 0.0 { lowest } else { lowest + (width - 1) };
         Some(Nanos::from_nanos(value.min(self.max)).as_secs_f64())
@@ -165,6 +153,11 @@ impl Track {
             histogram.saturating_record_n(self.values(at).0, *count);
         }
         histogram
+    }
+
+    /// Where the longest is counted: nothing is counted after.
+    fn last(&self) -> usize {
+        index(self.max, self.half_bits).min(self.counts.len() - 1)
     }
 
     /// The lowest value that is counted at `index`, and how many are.

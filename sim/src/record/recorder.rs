@@ -106,7 +106,7 @@ impl<O: Observer> Recorder<O> {
         self.little.arrive(now);
     }
 
-    pub(crate) fn finished(&mut self, _plan: &Plan, call: &Call, outcome: &Outcome) {
+    pub(crate) fn finished(&mut self, call: &Call, outcome: &Outcome) {
         self.observer.finished(call, outcome, self.little.in_system());
         self.little.leave(outcome.finished, outcome.e2e());
         self.bins.record(outcome);

@@ -1,6 +1,6 @@
 //! How long prompts and answers are, in tokens.
 
-use tollgate_core::dice::Rng;
+use tollgate_core::dice::{Purpose, RequestDice};
 use tollgate_mock_llm::draw::Distribution;
 
 /// The longest prompt or answer: draws beyond it are cut, so that a heavy tail cannot overflow a count of tokens.
@@ -33,8 +33,11 @@ impl MaxTokens {
 
 /// A number of tokens from `lengths`: the nearest whole number, at least 1 and at most [`MAX_TOKENS`].
 #[inline]
-pub(crate) fn draw(lengths: &Distribution, rng: &mut Rng) -> u32 {
-    tokens(lengths.sample(rng))
+pub(crate) fn draw(lengths: &Distribution, dice: RequestDice, purpose: Purpose) -> u32 {
+    tokens(match lengths.as_constant() {
+        Some(length) => length,
+        None => lengths.sample(&mut dice.roll(purpose, 0)),
+    })
 }
 
 /// The nearest number of tokens to `value`, at least 1 and at most [`MAX_TOKENS`].

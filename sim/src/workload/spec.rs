@@ -10,7 +10,7 @@ use tollgate_mock_llm::draw::Distribution;
 
 use super::arrivals::{ArrivalSpec, Arrivals, ClosedSpec};
 use super::call::{Call, Model};
-use super::client::{Answer, Client, ClientSpec};
+use super::client::{Answer, Client, ClientSpec, Patience};
 use super::error::{Faults, WorkloadErrors};
 use super::lengths::{self, MAX_TOKENS, MaxTokens};
 use super::tenants::{Tenant, Tenants, TenantsSpec};
@@ -224,11 +224,11 @@ impl Workload {
         let recorded = recorded.unwrap_or_default();
         let prompt = match recorded.prompt {
             Some(prompt) => prompt.get(),
-            None => lengths::draw(&self.spec.prompt_tokens, &mut dice.roll(Purpose::Prompt, 0)),
+            None => lengths::draw(&self.spec.prompt_tokens, dice, Purpose::Prompt),
         };
         let wanted = match recorded.output {
             Some(output) => output.get(),
-            None => lengths::draw(&self.spec.output_tokens, &mut dice.roll(Purpose::Output, 0)),
+            None => lengths::draw(&self.spec.output_tokens, dice, Purpose::Output),
         };
         let (max_tokens, output) = match recorded.max_tokens {
             Some(most) => (Some(most.get()), wanted.min(most.get())),
@@ -240,7 +240,7 @@ impl Workload {
         };
         let stream = match recorded.stream {
             Some(stream) => stream,
-            None => dice.roll(Purpose::Stream, 0).next_u64() < self.streamed_below,
+            None => 0 < self.streamed_below && dice.roll(Purpose::Stream, 0).next_u64() < self.streamed_below,
         };
         Call {
             number,
@@ -255,9 +255,14 @@ impl Workload {
 
     /// How long the person behind call `number` waits for it, from its arrival; none without end.
     #[must_use]
+    #[inline]
     pub fn patience(&self, dice: Dice, number: u64) -> Option<Nanos> {
-        self.client
-            .patience(&mut dice.request(number).roll(Purpose::Client, PATIENCE))
+        match self.spec.client.patience {
+            Patience::None => None,
+            Patience::Within(_) => self
+                .client
+                .patience(&mut dice.request(number).roll(Purpose::Client, PATIENCE)),
+        }
     }
 
     /// After how long the client of call `number` asks again that has asked again so often; none if it gives up.

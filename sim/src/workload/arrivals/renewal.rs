@@ -1,16 +1,15 @@
 //! Renewal processes: gaps that know nothing of each other.
 
 use tollgate_core::dice::Rng;
-use tollgate_core::math::ln;
 use tollgate_core::time::Instant;
-use tollgate_mock_llm::draw::Distribution;
+use tollgate_mock_llm::draw::{self, Distribution};
 
 use super::clock::Clock;
 
-/// An exponential draw with mean 1.
+/// An exponential draw with mean 1; a larger roll is a smaller one.
 #[inline]
 pub(crate) fn exponential(rng: &mut Rng) -> f64 {
-    -ln(rng.uniform())
+    draw::exponential(!rng.next_u64())
 }
 
 /// Exponential gaps.

@@ -359,16 +359,16 @@ fn arrivals_are_golden() {
     }
     let golden = [
         0xdbfa_00df_64a7_4caf,
-        0x6b20_42c5_0efe_db4e,
-        0xaac9_7224_a656_b70e,
-        0x0bff_d791_914d_d7ae,
-        0xff2d_8ac7_c01a_0b15,
-        0x8f0f_428e_6fd0_c1f9,
-        0x2b33_6bba_9cb3_15d8,
-        0x42e3_ac51_0724_7f8c,
+        0x9ee5_53e6_a591_ee11,
+        0xa69a_d06d_18b7_bd57,
+        0x0dd8_a8fb_19cc_acef,
+        0xa69a_030b_0dfb_7be1,
+        0xd2a1_ef60_f15f_45db,
+        0x5b58_c69c_02bd_f7fd,
+        0x0001_6ba3_92b7_b745,
         0xce55_47c3_0084_bb9d,
         0x4e72_71dc_a812_552a,
-        0xec88_4fc4_bc1e_1e46,
+        0xe08b_23b0_0a4f_5d68,
     ];
     assert_eq!(found, golden, "{found:#x?}");
 }

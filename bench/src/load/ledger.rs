@@ -13,7 +13,7 @@ use super::failure::Failure;
 
 /// Everything that was seen so far.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct Ledger {
     measured: Measured,
     lag: Track,
     first_byte: Track,
@@ -41,9 +41,9 @@ pub(super) struct Sent {
     pub(super) first_byte: Instant,
 }
 
-impl Tally {
-    pub(super) fn new(strategy: &Strategy) -> Tally {
-        Tally {
+impl Ledger {
+    pub(super) fn new(strategy: &Strategy) -> Ledger {
+        Ledger {
             measured: Measured::new(&strategy.plan),
             lag: Track::fine(),
             first_byte: Track::fine(),
