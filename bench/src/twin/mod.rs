@@ -17,6 +17,7 @@
 
 mod compare;
 mod crew;
+mod data;
 mod orders;
 mod play;
 mod report;
