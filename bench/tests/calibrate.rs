@@ -116,7 +116,7 @@ async fn write(clock: ManualClock, log: &Path) {
     let mut clients = Vec::new();
     for number in 0..LINES {
         let mut rng = dice.request(u64::from(number)).roll(Purpose::Arrival, 0);
-        at = at + Nanos::from_secs_f64(-(1.0 - rng.uniform()).ln() / RATE);
+        at += Nanos::from_secs_f64(-(1.0 - rng.uniform()).ln() / RATE);
         let request = Request::post("/v1/chat/completions")
             .header("content-type", "application/json")
             .header("x-mock-prompt-tokens", prompts.sample(&mut rng).round().to_string())
