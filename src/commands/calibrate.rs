@@ -1,5 +1,7 @@
 //! `tollgate calibrate`: backends from the access log of a gateway.
 
+use std::fmt::Write as _;
+
 use tollgate_bench::calibrate::Calibration;
 use tollgate_bench::log::Log;
 
@@ -21,7 +23,10 @@ pub(crate) fn run(args: &Calibrate) -> Result<(), Failure> {
     let found = Calibration::new(&log);
     drop(waiting);
     if found.backends.is_empty() {
-        let gaps: String = found.gaps.iter().map(|gap| format!("\n  = note: {gap}")).collect();
+        let mut gaps = String::new();
+        for gap in &found.gaps {
+            let _never = write!(gaps, "\n  = note: {gap}");
+        }
         return Err(Failure::wrong(format!(
             "the log has no attempt at any endpoint, so there is nothing to fit{gaps}\n  = help: `tollgate serve --log-access \
              FILE` writes one"

@@ -1,5 +1,7 @@
 //! The `[network]` of a scenario file, written anew with everything else as it is.
 
+use std::fmt::Write as _;
+
 /// `text` with these keys of its `[network]`, which is added where there is none. Every other byte stays.
 ///
 /// A file that writes its network in another way (`network = {…}`) is not understood: whoever calls this reads the result
@@ -13,10 +15,7 @@ pub(crate) fn rewritten(text: &str, entries: &[(&str, String)]) -> String {
         } else {
             "\n\n"
         };
-        let entries: String = entries
-            .iter()
-            .map(|(key, value)| format!("{key} = {value}\n"))
-            .collect();
+        let entries = table(entries);
         return format!("{text}{gap}[network]\n{entries}");
     };
     let is_next = |line: &String| line.trim_start().starts_with('[');
@@ -26,32 +25,36 @@ pub(crate) fn rewritten(text: &str, entries: &[(&str, String)]) -> String {
         .map_or(lines.len(), |at| head + 1 + at);
     for (key, value) in entries {
         let is_key = |line: &String| line.split_once('=').is_some_and(|(before, _)| before.trim() == *key);
-        match lines[head + 1..end].iter().position(is_key) {
-            Some(at) => {
-                let line = &mut lines[head + 1 + at];
-                let comment = line
-                    .trim_end()
-                    .get(without_comment(line).len() + indent(line)..)
-                    .unwrap_or_default();
-                let newline = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
-                let (before, _) = line.split_once('=').expect("it is one of a key");
-                *line = format!("{before}= {value}{comment}{newline}");
+        let Some(at) = lines[head + 1..end].iter().position(is_key) else {
+            // After the last key, before blank lines and comments that belong to what follows.
+            let last = (head..end).rev().find(|at| !without_comment(&lines[*at]).is_empty());
+            let last = last.unwrap_or(head);
+            if !lines[last].ends_with('\n') {
+                lines[last].push('\n');
             }
-            None => {
-                // After the last key, before blank lines and comments that belong to what follows.
-                let last = (head..end)
-                    .rev()
-                    .find(|at| !without_comment(&lines[*at]).is_empty())
-                    .unwrap_or(head);
-                if !lines[last].ends_with('\n') {
-                    lines[last].push('\n');
-                }
-                lines.insert(last + 1, format!("{key} = {value}\n"));
-                end += 1;
-            }
+            lines.insert(last + 1, format!("{key} = {value}\n"));
+            end += 1;
+            continue;
+        };
+        let line = &mut lines[head + 1 + at];
+        let comment = line.trim_end().get(without_comment(line).len() + indent(line)..);
+        let comment = comment.unwrap_or_default().to_owned();
+        let newline = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
+        if let Some((before, _)) = line.split_once('=') {
+            *line = format!("{before}= {value}{comment}{newline}");
         }
     }
     lines.concat()
+}
+
+/// Keys and values, a line each.
+pub(crate) fn table(entries: &[(&str, String)]) -> String {
+    let mut table = String::new();
+    for (key, value) in entries {
+        // A string takes everything.
+        let _never = writeln!(table, "{key} = {value}");
+    }
+    table
 }
 
 /// A line without blanks around it and without its comment. None of the values that stand here has a `#` of its own.

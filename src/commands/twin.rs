@@ -1,5 +1,6 @@
 //! `tollgate twin`: a scenario simulated, and played for real on loopback.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +24,7 @@ use tollgate_sim::scenario::{Scenario, Warmup};
 use tollgate_sim::workload::Workload;
 
 use super::files::{self, Candidate, Source};
-use super::network::rewritten;
+use super::network::{rewritten, table};
 use super::out::{self, Claim};
 use super::stop::{self, Held, Holding};
 use crate::args::Twin;
@@ -224,7 +225,7 @@ impl Stage<'_> {
             report.wall
         );
         if let Some(out) = &self.args.out {
-            closing.push_str(&format!("; report: {}", out.join("report.html").display()));
+            let _never = write!(closing, "; report: {}", out.join("report.html").display());
         }
         term::print(&format!("{}{closing}", report.text()))
     }
@@ -250,7 +251,7 @@ impl Stage<'_> {
             (0..count)
                 .map_while(|_| arrivals.next())
                 .last()
-                .map(|at| at.as_secs_f64())
+                .map(tollgate_core::time::Instant::as_secs_f64)
         };
         let duration = self.scenario.run.duration.map(Nanos::as_secs_f64);
         duration.or_else(requests).unwrap_or(0.0).max(1.0)
@@ -368,10 +369,7 @@ impl Stage<'_> {
             ),
         ];
         let text = rewritten(&source.text, &entries);
-        let table: String = entries
-            .iter()
-            .map(|(key, value)| format!("{key} = {value}\n"))
-            .collect();
+        let table = table(&entries);
         let stored = self.store(source, &text)?;
         term::tell(&format!(
             "{} requests, answered at once on both sides; the median is off by {} and 99 % by {}; {stored}",
