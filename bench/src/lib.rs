@@ -5,8 +5,12 @@
 //! times are compared.
 
 pub mod balancers;
+pub mod callgrind;
 pub mod draws;
 pub mod floor;
+pub mod instructions;
 pub mod limiters;
 pub mod load;
 pub mod model;
+pub mod paths;
+pub mod threads;

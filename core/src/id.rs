@@ -2,6 +2,11 @@
 
 use core::num::NonZeroU32;
 
+/// Which of the threads that share a gate drives a request; chosen by the driver, and the same as long as the request
+/// lives. Leases are held by lanes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane(pub u16);
+
 /// Whom a driver is talking about; chosen by the driver, given back in effects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u64);

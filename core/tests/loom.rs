@@ -3,15 +3,17 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p tollgate-core --test loom --release`
 #![cfg(loom)]
 
-use core::num::{NonZeroU32, NonZeroU64};
+use core::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 
 use loom::sync::Arc;
 use loom::thread;
-use tollgate_core::id::KeyHash;
-use tollgate_core::limit::{Decision, Gcra, InFlight, Limiter, Permits, Taken, Tat};
-use tollgate_core::memory::{Guarded, Keyed, Place, SharedBlock, SharedTable, SharedWord, Slot};
-use tollgate_core::policy::Quota;
+use tollgate_core::gate::{Granted, Limits, Reach};
+use tollgate_core::id::{KeyHash, Lane, LimitId};
+use tollgate_core::limit::{Decision, Gcra, InFlight, Lease, Limiter, Permits, Taken, Tat};
+use tollgate_core::memory::{Guarded, Keyed, Place, Shared, SharedBlock, SharedTable, SharedWord, Slot};
+use tollgate_core::policy::{Algorithm, Charges, Class, Limit, Match, OnWait, Policy, Quota, Refund, Store};
 use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::usage::{Estimate, Unit};
 
 const NOW: Instant = Instant::EPOCH;
 
@@ -164,4 +166,67 @@ fn tables_race_for_the_last_place() {
             assert_eq!(before, 1);
         }
     });
+}
+
+/// Four are asked for in two lanes, and in one that two threads share by mistake: no more is spent than a
+/// burst, and when all of it is given back the key is as new.
+#[test]
+fn leases_spend_a_burst_and_no_more() {
+    for lanes in [[0, 1], [0, 0]] {
+        loom::model(move || {
+            let limits = Arc::new(leased());
+            let work = |limits: Arc<Limits<Shared>>, lane| move || [(), ()].map(|()| spend(&limits, lane));
+            let other = thread::spawn(work(Arc::clone(&limits), lanes[1]));
+            let here = work(Arc::clone(&limits), lanes[0])();
+            let other = other.join().expect("it does not panic");
+            let spent: Vec<_> = here.into_iter().chain(other).flatten().collect();
+            assert_eq!(spent.len(), 3, "each spends what it took, and together a burst");
+            for (class, granted) in spent {
+                limits.undo_all(&class, granted, Estimate::default(), NOW);
+            }
+            limits.forget(NOW + Lease::LIFE);
+            assert_eq!((limits.reserved(), limits.keys()), (vec![0], vec![0]));
+        });
+    }
+}
+
+/// Three at once, in leases of two.
+fn leased() -> Limits<Shared> {
+    let quota = Quota {
+        amount: NonZeroU64::MIN,
+        period: Nanos::from_secs(1_000),
+        burst: NonZeroU64::new(3).expect("not zero"),
+    };
+    let policy = Policy {
+        limits: vec![Limit {
+            name: String::from("leased"),
+            algorithm: Algorithm::Gcra(quota),
+            unit: Unit::Requests,
+            per: Vec::new(),
+            when: Match::default(),
+            on_wait: OnWait::Refuse,
+            refund: Refund::Full,
+            max_keys: NonZeroU32::new(2).expect("not zero"),
+            store: Store::Leased {
+                most: NonZeroU32::new(2).expect("not zero"),
+            },
+            output_default: 1,
+            learn: false,
+        }],
+        ..Policy::default()
+    };
+    Limits::with_lanes(&policy, NonZeroU16::new(2).expect("not zero"))
+}
+
+/// Asks for one request in `lane`.
+fn spend(limits: &Limits<Shared>, lane: u16) -> Option<(Class, Granted)> {
+    let mut charges = Charges::default();
+    charges.lane = Lane(lane);
+    charges.push(LimitId(0), KeyHash(1));
+    let class = Class {
+        charges,
+        ..Class::default()
+    };
+    let granted = limits.take_all(&class, Reach::Local, Estimate::default(), NOW);
+    granted.ok().map(|granted| (class, granted))
 }

@@ -23,6 +23,7 @@ use crate::observe::Observer;
 use crate::request::{Estimator, NoTokenizer};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
+use crate::thread;
 use crate::upstream::{Check, Connect, Tcp, Unreachable, Upstreams, World};
 
 /// What all requests of a process share.
@@ -304,7 +305,7 @@ impl Builder {
             keys: ProviderKeys::read(&self.policy, self.look_up).map_err(BuildError::Keys)?,
             named: named(&self.policy),
             models: models(&self.policy),
-            gate: Gate::new(self.policy),
+            gate: Gate::with_lanes(self.policy, thread::lanes(settings.threads)),
             observer,
             watch: self.watch,
             tasks,
@@ -337,8 +338,8 @@ fn unserved(limit: &Limit) -> Option<BuildError> {
     let has_claim = limit.per.iter().any(|word| matches!(word, Partition::Claim(_)));
     let needs = match limit.store {
         Store::Strict { .. } => "a store that several gateways share",
-        Store::Local if has_claim => "claims of tokens, by `per = [\"claim:…\"]`",
-        Store::Local => return None,
+        Store::Local | Store::Leased { .. } if has_claim => "claims of tokens, by `per = [\"claim:…\"]`",
+        Store::Local | Store::Leased { .. } => return None,
     };
     let limit = limit.name.clone();
     Some(BuildError::Limit { limit, needs })

@@ -1,7 +1,11 @@
 //! The number of a thread, for state that each thread mostly has to itself.
 
 use std::cell::Cell;
+use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+
+use tollgate_core::id::Lane;
 
 /// Threads beyond which two share a number.
 pub(crate) const THREADS: usize = 16;
@@ -17,4 +21,19 @@ pub(crate) fn number() -> usize {
         NUMBER.set(Some(number));
         number
     })
+}
+
+/// The lane that requests of this thread are driven in. Threads of one number share it, which is harmless.
+pub(crate) fn lane() -> Lane {
+    Lane(u16::try_from(number()).expect("below the most threads"))
+}
+
+/// The lanes of a gate for so many threads; one per core if that is not said.
+pub(crate) fn lanes(threads: Option<NonZeroU16>) -> NonZeroU16 {
+    let most = u16::try_from(THREADS).expect("a few");
+    let threads = threads.map_or_else(
+        || available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX)),
+        NonZeroU16::get,
+    );
+    NonZeroU16::new(threads.min(most)).unwrap_or(NonZeroU16::MIN)
 }

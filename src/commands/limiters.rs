@@ -83,5 +83,5 @@ fn count(options: &Options) -> Result<Vec<f64>, String> {
         options.quota.period.as_nanos()
     ));
     child.arg(format!("--burst={}", options.quota.burst));
-    instructions::count(child, options, scratch.path())
+    instructions::count(&child, options, scratch.path())
 }

@@ -301,7 +301,7 @@ fn keys(args: &Load, workload: &Workload) -> Result<Keys, Failure> {
                 "{what} is no key\n  = help: a key is plain ASCII, and not empty"
             ))
         };
-        let key = Secret::new(text).ok_or_else(wrong)?;
+        let key = Secret::new(text).filter(|_| text.is_ascii()).ok_or_else(wrong)?;
         if tenant.is_empty() {
             keys.other = Some(key);
             return Ok(());

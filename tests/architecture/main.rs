@@ -253,7 +253,7 @@ fn every_file_is_compiled() {
     for path in &files {
         let (folder, file) = path.rsplit_once('/').expect("no source stands in the root");
         let (above, last) = folder.rsplit_once('/').unwrap_or(("", folder));
-        let roots = ["benches", "examples", "fuzz_targets", "tests"];
+        let roots = ["benches", "bin", "examples", "fuzz_targets", "tests"];
         let stem = file.trim_end_matches(".rs");
         let (is_root, module, beside) = match stem {
             "main" | "lib" => (true, stem, folder),

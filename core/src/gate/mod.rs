@@ -41,6 +41,8 @@ pub(crate) use fleet::{Acquired, AttemptVerdict, Fleet, Outlook, Wish};
 pub(crate) use loads::Ended;
 pub(crate) use waiting::Entry;
 
+use core::num::NonZeroU16;
+
 use crate::id::{EndpointId, KeyHash, LimitId, PoolId, RouteId};
 use crate::lifecycle::{Effect, Effects};
 use crate::limit::Standing;
@@ -73,11 +75,17 @@ pub enum GateInput {
 }
 
 impl<M: Memory> Gate<M> {
-    /// A gate that has seen nothing yet.
+    /// A gate that has seen nothing yet, for one thread.
     #[must_use]
     pub fn new(policy: Policy) -> Gate<M> {
+        Gate::with_lanes(policy, NonZeroU16::MIN)
+    }
+
+    /// The same for so many threads. Which of them drives a request stands in its class; it matters to leases only.
+    #[must_use]
+    pub fn with_lanes(policy: Policy, lanes: NonZeroU16) -> Gate<M> {
         Gate {
-            limits: Limits::new(&policy),
+            limits: Limits::with_lanes(&policy, lanes),
             fleet: Fleet::new(&policy),
             budgets: Budgets::new(&policy),
             policy,
@@ -122,8 +130,8 @@ impl<M: Memory> Gate<M> {
         self.limits.standing(limit, key, now)
     }
 
-    /// Gives back the memory of keys that owe nothing and are owed nothing. No decision changes by it, and none needs it:
-    /// for drivers that live long, now and then.
+    /// Gives back the memory of keys that owe nothing and are owed nothing, and what is left of leases that have ended. But
+    /// for those no decision changes by it, and none needs it: for drivers that live long, now and then.
     pub fn forget(&self, now: Instant) {
         self.limits.forget(now);
     }

@@ -7,6 +7,8 @@
 //! From ITU-T recommendation I.371, as the virtual scheduling algorithm with the TAT of an idle key brought up to now.
 //! Time is counted in ticks, a power of two of them to a unit, so that neither fast nor slow quotas are rounded.
 
+use core::num::NonZeroU64;
+
 use super::ticks::TickClock;
 use super::{Decision, Limiter, Standing, Taken};
 use crate::memory::Packed;
@@ -21,7 +23,8 @@ use crate::usage::Cost;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gcra {
     clock: TickClock,
-    burst: Cost,
+    // Not zero, so that one unit is not compared with it.
+    burst: NonZeroU64,
     /// What a full burst is worth; how far the TAT may run ahead.
     tolerance: u64,
     max_delay: Nanos,
@@ -40,11 +43,11 @@ impl Gcra {
     #[must_use]
     pub fn new(quota: Quota, max_delay: Nanos) -> Gcra {
         let clock = TickClock::new(quota);
-        let burst = TickClock::clamp(quota.burst.get());
+        let burst = TickClock::clamp(quota.burst);
         Gcra {
             clock,
             burst,
-            tolerance: clock.worth(burst),
+            tolerance: clock.worth(burst.get()),
             max_delay,
         }
     }
@@ -71,7 +74,7 @@ impl Limiter for Gcra {
 
     #[inline]
     fn take(&self, tat: &mut Tat, now: Instant, cost: Cost) -> Decision {
-        if self.burst < cost {
+        if self.burst.get() < cost {
             return Decision::Never;
         }
         if cost == 0 {
@@ -119,7 +122,7 @@ impl Limiter for Gcra {
         let room = ticks.saturating_add(self.tolerance).saturating_sub(tat.0.max(ticks));
         let reset = if tat.0 <= ticks { now } else { self.clock.instant(tat.0) };
         Standing {
-            limit: self.burst,
+            limit: self.burst.get(),
             remaining: self.clock.units(room),
             reset,
         }

@@ -46,6 +46,7 @@ mod adaptive;
 mod fixed_window;
 mod gcra;
 mod leaky_bucket;
+mod lease;
 mod log;
 mod outputs;
 mod own;
@@ -63,6 +64,7 @@ pub use adaptive::{
 pub use fixed_window::{FixedWindow, Window};
 pub use gcra::{Gcra, Tat};
 pub use leaky_bucket::LeakyBucket;
+pub use lease::Lease;
 pub use log::Log;
 pub use outputs::Outputs;
 pub use own::{Own, Slate};

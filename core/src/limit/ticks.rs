@@ -5,6 +5,8 @@
 //! computed once a quota. A tick is a fixed part of a unit, and costs are whole numbers of ticks: nothing is rounded
 //! but `now`, and never by more than a tick.
 
+use core::num::NonZeroU64;
+
 use crate::policy::Quota;
 use crate::time::{Instant, Nanos};
 use crate::usage::Cost;
@@ -32,6 +34,8 @@ pub(super) struct TickClock {
     after: u32,
     /// A unit is `2^shift` ticks.
     shift: u32,
+    /// `2^shift`: what is charged most often, ready to be charged.
+    unit: u64,
 }
 
 /// How long a quota is kept without saturating: a hundred years of 365.25 days.
@@ -53,7 +57,7 @@ impl TickClock {
         let period = u128::from(quota.period.as_nanos());
         assert!(0 < period, "a checked quota has a period");
 
-        let burst = u128::from(Self::clamp(quota.burst.get()));
+        let burst = u128::from(Self::clamp(quota.burst).get());
         let fits = |shift: u32| {
             burst << shift <= u128::from(Self::MOST_BURST)
                 && (amount << shift)
@@ -74,18 +78,16 @@ impl TickClock {
             before: 64_u32.saturating_sub(exponent),
             after: exponent.saturating_sub(64),
             shift,
+            unit: 1 << shift,
         };
         clock.last = clock.ticks(Instant::FAR);
         clock
     }
 
     /// A burst that a tick can be part of; beyond 2^62 units there is none.
-    pub(super) const fn clamp(burst: Cost) -> Cost {
-        if burst < Self::MOST_BURST {
-            burst
-        } else {
-            Self::MOST_BURST
-        }
+    pub(super) fn clamp(burst: NonZeroU64) -> NonZeroU64 {
+        const MOST: NonZeroU64 = NonZeroU64::new(TickClock::MOST_BURST).expect("not zero");
+        burst.min(MOST)
     }
 
     /// What has been brought since the epoch. Monotone.
@@ -114,11 +116,7 @@ impl TickClock {
     /// What `cost` units are worth, at most 2^64 - 1 ticks.
     #[inline]
     pub(super) fn worth(&self, cost: Cost) -> u64 {
-        if cost <= u64::MAX >> self.shift {
-            cost << self.shift
-        } else {
-            u64::MAX
-        }
+        cost.saturating_mul(self.unit)
     }
 
     /// Whole units in `ticks`.

@@ -34,6 +34,8 @@ mod shared;
 mod sync;
 mod table;
 
+pub(crate) use table::Table;
+
 pub use local::{Local, LocalBlock, LocalTable, LocalWord};
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedBlock, SharedTable, SharedWord};

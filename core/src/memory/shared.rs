@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 use std::sync::PoisonError;
 
 use super::sync::{AtomicU64, Mutex, MutexGuard};
-use super::table::Table;
+use super::table::{Table, name};
 use super::{Guarded, Keyed, Memory, Packed, Place, Slot};
 use crate::id::KeyHash;
 
@@ -100,7 +100,7 @@ impl<T: Clone + Default> SharedTable<T> {
     fn shard(&self, key: KeyHash) -> MutexGuard<'_, Table<T>> {
         let mask = self.shards.len() - 1;
         // The low bits; within its shard a table uses the high ones.
-        let index = usize::try_from(key.0 & mask as u64).expect("below the number of shards");
+        let index = usize::try_from(name(key) & mask as u64).expect("below the number of shards");
         lock(&self.shards[index].0)
     }
 

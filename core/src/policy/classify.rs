@@ -1,7 +1,7 @@
 //! From what a request says to the route and the limits that decide it: once per request, before anything else.
 
 use super::{Limit, Partition, Policy};
-use crate::id::{KeyHash, LimitId, OutputKey, RouteId};
+use crate::id::{KeyHash, Lane, LimitId, OutputKey, RouteId};
 
 /// What is known of a request before it is admitted. Absent words are empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +73,8 @@ pub struct Charges {
     keys: [KeyHash; Charges::MOST],
     limits: [LimitId; Charges::MOST],
     len: u8,
+    /// The lane that the request is driven in, and charged in; a driver of several threads sets it.
+    pub lane: Lane,
 }
 
 impl Charges {

@@ -42,7 +42,7 @@ impl Limit {
     #[must_use]
     #[inline]
     pub fn learns(&self) -> bool {
-        self.learn && self.store == Store::Local
+        self.learn && self.store.is_local()
     }
 }
 
@@ -210,9 +210,15 @@ pub enum Refund {
 /// Where the state of a limit lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Store {
-    /// In the process.
+    /// In the process, exact.
     #[default]
     Local,
+    /// In the process, and each lane takes up to so many units of a key at once: faster for keys that every thread
+    /// asks about, and exact but for one such lease for each lane.
+    Leased {
+        /// Most units that a lane holds of a key.
+        most: NonZeroU32,
+    },
     /// Elsewhere, asked once a request: exact for many gateways, one round trip.
     Strict {
         /// How long to wait for its answer.
@@ -220,6 +226,18 @@ pub enum Store {
         /// What to do without one.
         on_outage: OnOutage,
     },
+}
+
+impl Store {
+    /// Whether it is in the process.
+    #[must_use]
+    #[inline]
+    pub const fn is_local(self) -> bool {
+        match self {
+            Store::Local | Store::Leased { .. } => true,
+            Store::Strict { .. } => false,
+        }
+    }
 }
 
 /// What to do when a remote limit does not answer.

@@ -134,7 +134,7 @@ impl Ledger {
         let charges = request.class.charges;
         let all = (0..charges.len()).map(|at| charges.at(at));
         let is_it = |limit: LimitId| match policy.limits[limit.index()].store {
-            Store::Local => whose == Whose::Local,
+            Store::Local | Store::Leased { .. } => whose == Whose::Local,
             Store::Strict { on_outage, .. } => whose == Whose::Fallen && on_outage == OnOutage::LocalShare,
         };
         all.filter(|(limit, _)| self.followed[limit.index()] && is_it(*limit))

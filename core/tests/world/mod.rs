@@ -13,19 +13,19 @@ pub(crate) mod plan;
 mod strays;
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use tollgate_core::dice::{Dice, Rng};
 use tollgate_core::gate::{Gate, GateInput, Snapshot};
 use tollgate_core::id::{
-    AttemptId, EndpointId, KeyHash, KeyId, LimitId, OutputKey, PoolId, RequestId, RouteId, TenantId,
+    AttemptId, EndpointId, KeyHash, KeyId, Lane, LimitId, OutputKey, PoolId, RequestId, RouteId, TenantId,
 };
 use tollgate_core::lifecycle::{
     AttemptEvent, Effect, Effects, ErrorCode, Input, Lifecycle, Phase, Request, Ruling, Verdict,
 };
 use tollgate_core::memory::Memory;
-use tollgate_core::policy::{Charges, Class, Endpoint, Needs, Policy, Priority, Store};
+use tollgate_core::policy::{Charges, Class, Endpoint, Needs, Policy, Priority};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::{Estimate, Usage};
 
@@ -197,7 +197,7 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
             .iter()
             .map(|at| vec![Instant::EPOCH; n_keys(at)])
             .collect();
-        let gate = Gate::new(policy);
+        let gate = Gate::with_lanes(policy, NonZeroU16::new(3).expect("not zero"));
         let now = Instant::from_nanos(dice.below(2) * 1_000_000_007);
         let mut world = World {
             shown: gate.snapshot(now),
@@ -283,6 +283,7 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
                 charges.push(LimitId::at(limit), KeyHash(dice.below(3)));
             }
         }
+        charges.lane = Lane(u16::try_from(dice.small(4)).expect("a few"));
         let limits = &self.gate.policy().limits;
         let learns = (0..charges.len()).any(|at| limits[charges.at(at).0.index()].learns());
         let who = NonZeroU32::new(1 + dice.small(3)).map(OutputKey);
@@ -467,6 +468,6 @@ impl<'w, M: Memory, E: Entropy, W: Watch> World<'w, M, E, W> {
 fn strict(policy: &Policy, charges: &Charges) -> Vec<LimitId> {
     let limits = (0..charges.len()).map(|at| charges.at(at).0);
     limits
-        .filter(|limit| policy.limits[limit.index()].store != Store::Local)
+        .filter(|limit| !policy.limits[limit.index()].store.is_local())
         .collect()
 }

@@ -325,13 +325,14 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             Unit::MicroUsd,
         ]),
     };
+    let on_wait = dice.pick(&[OnWait::Refuse, OnWait::Delay { most: MILLI * 300 }]);
     Limit {
         name: String::from("limit"),
         algorithm,
         unit,
         per: Vec::new(),
         when: Match::default(),
-        on_wait: dice.pick(&[OnWait::Refuse, OnWait::Delay { most: MILLI * 300 }]),
+        on_wait,
         refund: dice.pick(&[Refund::Full, Refund::None]),
         max_keys: match algorithm {
             Algorithm::FixedWindow(quota)
@@ -352,14 +353,27 @@ fn limit(dice: &mut impl Entropy) -> Limit {
             | Algorithm::Permits(_)
             | Algorithm::Adaptive(..) => nonzero(100),
         },
-        store: store(dice, unit),
+        store: store(dice, unit, algorithm, on_wait),
         output_default: dice.pick(&[0, 10, 1_000]),
         learn: dice.chance(50),
     }
 }
 
-fn store(dice: &mut impl Entropy, unit: Unit) -> Store {
+fn store(dice: &mut impl Entropy, unit: Unit, algorithm: Algorithm, on_wait: OnWait) -> Store {
+    let flows = match algorithm {
+        Algorithm::Gcra(_) | Algorithm::TokenBucket(_) | Algorithm::LeakyBucket(_) => on_wait == OnWait::Refuse,
+        Algorithm::FixedWindow(_)
+        | Algorithm::SegmentedWindow { .. }
+        | Algorithm::SlidingLog(_)
+        | Algorithm::SlidingWindow(_)
+        | Algorithm::Permits(_)
+        | Algorithm::Adaptive(..)
+        | Algorithm::Own(_) => false,
+    };
     match dice.below(4) {
+        1 if flows => Store::Leased {
+            most: nonzero(dice.pick(&[1, 4, 100])),
+        },
         0 if unit != Unit::MicroUsd => Store::Strict {
             deadline: dice.pick(&[MILLI, MILLI * 50]),
             on_outage: dice.pick(&[

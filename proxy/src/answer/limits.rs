@@ -13,7 +13,7 @@ use http::header::{HeaderName, HeaderValue};
 use tollgate_core::gate::Gate;
 use tollgate_core::id::{KeyHash, LimitId};
 use tollgate_core::memory::Memory;
-use tollgate_core::policy::{Algorithm, Charges, Limit, Store};
+use tollgate_core::policy::{Algorithm, Charges, Limit};
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Unit;
 
@@ -47,9 +47,9 @@ const MOST_HEADERS: usize = 10;
 /// A limit whose state is elsewhere cannot be looked at from here.
 fn stand<M: Memory>(gate: &Gate<M>, (id, key): (LimitId, KeyHash), now: Instant) -> Option<Stand<'_>> {
     let limit = &gate.policy().limits[id.index()];
-    let Store::Local = limit.store else {
+    if !limit.store.is_local() {
         return None;
-    };
+    }
     let standing = gate.standing(id, key, now);
     Some(Stand {
         limit,

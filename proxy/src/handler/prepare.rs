@@ -17,6 +17,7 @@ use crate::auth::key_name;
 use crate::exchange::{Driven, Exchange, Order};
 use crate::intake::{self, Unread};
 use crate::request::{Flaw, Invalid, Reading};
+use crate::thread;
 
 /// Reads a request; or turns it away, with an answer.
 pub(super) async fn prepare(mut guest: Guest, request: Request<Body>) -> Result<Driven, Box<Response<Body>>> {
@@ -54,7 +55,7 @@ pub(super) async fn prepare(mut guest: Guest, request: Request<Body>) -> Result<
     let trusted = &gateway.settings.trusted_proxies;
     let client = client.map(|info| address::client(trusted, info.0.ip(), &parts.headers));
     let headers = named(&gateway.named, &parts);
-    let class = policy.classify(
+    let mut class = policy.classify(
         gateway.seed(),
         &Facts {
             path: parts.uri.path(),
@@ -67,6 +68,7 @@ pub(super) async fn prepare(mut guest: Guest, request: Request<Body>) -> Result<
             headers: &headers,
         },
     );
+    class.charges.lane = thread::lane();
     if let Some(route) = class.route {
         reading.adjust(&policy.route(route).request);
     }

@@ -1,17 +1,18 @@
 //! One limit: its algorithm, the states of its keys, and what a request costs it.
 
 use alloc::boxed::Box;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU16, NonZeroU32};
 
 use super::adaptive::{AdaptiveLaw, AdaptiveLimit, with_adaptive_law};
+use super::lanes::Lanes;
 use super::{Reach, Used};
 use crate::dice::Rng;
-use crate::id::KeyHash;
+use crate::id::{KeyHash, Lane};
 use crate::limit::{
-    Decision, FixedWindow, Gcra, LeakyBucket, Limiter, Own, Permits, Sample, SegmentedWindow, SlidingLog,
+    Decision, FixedWindow, Gcra, LeakyBucket, Lease, Limiter, Own, Permits, Sample, SegmentedWindow, SlidingLog,
     SlidingWindow, Standing, Taken, TokenBucket,
 };
-use crate::memory::{Keyed, Memory, Place, Slot};
+use crate::memory::{Keyed, Memory, Place};
 use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Refund, Store};
 use crate::time::{Instant, Nanos};
 use crate::usage::{Cost, Estimate, Rates, Unit};
@@ -27,8 +28,10 @@ pub(super) struct Entry<M: Memory> {
     learns: bool,
     /// The most that the limit can ever hold.
     most: Cost,
-    /// Units charged on an estimate and not settled yet, of all keys.
-    pub(super) reserved: M::Word<u64>,
+    /// What each lane has to itself.
+    lanes: Lanes<M>,
+    /// Most units of a lease, if lanes take any.
+    lease: Option<Cost>,
 }
 
 /// A limiter and the table of its states: a closed set, so that a decision is a jump.
@@ -64,7 +67,7 @@ macro_rules! with_law {
 }
 
 impl<M: Memory> Entry<M> {
-    pub(super) fn new(limit: &Limit) -> Entry<M> {
+    pub(super) fn new(limit: &Limit, lanes: NonZeroU16) -> Entry<M> {
         let most = match limit.on_wait {
             OnWait::Refuse => Nanos::ZERO,
             OnWait::Delay { most } => most,
@@ -98,15 +101,19 @@ impl<M: Memory> Entry<M> {
             output_default: limit.output_default,
             learns: limit.learns(),
             most: limit.algorithm.most(),
-            reserved: Slot::new(0),
+            lanes: Lanes::new(lanes, limit.max_keys),
+            lease: match limit.store {
+                Store::Leased { most } => Some(Cost::from(most.get())),
+                Store::Local | Store::Strict { .. } => None,
+            },
         }
     }
 
     #[inline]
     pub(super) fn is_in(&self, reach: Reach) -> bool {
         match reach {
-            Reach::Local => self.store == Store::Local,
-            Reach::Remote => self.store != Store::Local,
+            Reach::Local => self.store.is_local(),
+            Reach::Remote => !self.store.is_local(),
             Reach::Fallback => matches!(
                 self.store,
                 Store::Strict {
@@ -149,32 +156,104 @@ impl<M: Memory> Entry<M> {
     }
 
     #[inline]
-    pub(super) fn take(&self, key: KeyHash, now: Instant, cost: Cost) -> (Decision, Place) {
-        let (decision, place) = with_law!(&self.law, limiter, table => table.update(
-            key,
-            |state| limiter.is_idle(state, now),
-            |state| limiter.take(state, now, cost),
-        ));
+    pub(super) fn take(&self, lane: Lane, key: KeyHash, now: Instant, cost: Cost) -> (Decision, Place) {
+        let (decision, place) = match self.lease {
+            Some(most) => self.take_leased(lane, most, key, now, cost),
+            None => self.take_exact(key, now, cost),
+        };
         if decision.is_allowed() {
-            self.reserved
-                .update(|reserved| *reserved = reserved.saturating_add(cost));
+            self.lanes.reserve(lane, cost);
         }
         (decision, place)
     }
 
-    pub(super) fn peek(&self, key: KeyHash, now: Instant, cost: Cost) -> Decision {
+    #[inline]
+    fn take_exact(&self, key: KeyHash, now: Instant, cost: Cost) -> (Decision, Place) {
+        with_law!(&self.law, limiter, table => table.update(
+            key,
+            |state| limiter.is_idle(state, now),
+            |state| limiter.take(state, now, cost),
+        ))
+    }
+
+    /// From the lane's lease; exactly if there is no room for one.
+    #[inline]
+    fn take_leased(&self, lane: Lane, most: Cost, key: KeyHash, now: Instant, cost: Cost) -> (Decision, Place) {
+        let taken = self.lanes.with(lane, key, |lease| {
+            if lease.spend(now, cost) {
+                return (Decision::Allow { at: now }, Place::Own);
+            }
+            self.renew(lease, most, key, now, cost)
+        });
+        taken.unwrap_or_else(|_| self.take_exact(key, now, cost))
+    }
+
+    /// Takes what makes the lease one of `most` units again and spends `cost` of them; or, of a cost that is no part of a
+    /// lease, all of it from the key. If the key has not as many, what is missing to `cost` beside what is held.
+    #[inline(never)]
+    fn renew(&self, lease: &mut Lease, most: Cost, key: KeyHash, now: Instant, cost: Cost) -> (Decision, Place) {
+        if self.most < cost {
+            return (Decision::Never, Place::Own);
+        }
+        let ended = lease.end(now);
+        if ended != 0 {
+            self.give_back(key, now, ended);
+        }
+        let held = lease.units(now);
+        let whole = if cost <= most { most - held } else { cost };
+        let (decision, taken, place) = self.take_up_to(key, now, cost - held, whole);
+        if !decision.is_allowed() {
+            return (decision, place);
+        }
+        match place {
+            // The lease has nothing to do with it.
+            Place::Own if most < cost && taken == cost => {}
+            Place::Own => lease.renew(now, held + taken - cost),
+            // The state that keys share is no key's to lease from.
+            Place::Overflow => {
+                self.undo_exact(key, place, now, Taken { cost: taken, at: now });
+                return self.take_exact(key, now, cost);
+            }
+        }
+        (decision, place)
+    }
+
+    /// Takes `most` units if they are there at once, and else `least`; says how many it took.
+    fn take_up_to(&self, key: KeyHash, now: Instant, least: Cost, most: Cost) -> (Decision, Cost, Place) {
+        let ((decision, taken), place) = with_law!(&self.law, limiter, table => table.update(
+            key,
+            |state| limiter.is_idle(state, now),
+            |state| {
+                let cost = match limiter.peek(state, now, most) {
+                    Decision::Allow { at } if at <= now => most,
+                    Decision::Allow { .. } | Decision::Wait { .. } | Decision::Never => least,
+                };
+                (limiter.take(state, now, cost), cost)
+            },
+        ));
+        (decision, taken, place)
+    }
+
+    pub(super) fn peek(&self, lane: Lane, key: KeyHash, now: Instant, cost: Cost) -> Decision {
+        let held = match self.lease {
+            Some(_) if cost <= self.most => self.lanes.units(lane, key, now),
+            Some(_) | None => 0,
+        };
+        if held != 0 && cost <= held {
+            return Decision::Allow { at: now };
+        }
+        let cost = cost - held;
         with_law!(&self.law, limiter, table => table.read(key, |state| limiter.peek(state, now, cost)))
     }
 
-    fn release(&self, taken: Taken) {
-        self.reserved.update(|reserved| {
-            debug_assert!(taken.cost <= *reserved, "what is given back was reserved");
-            *reserved = reserved.saturating_sub(taken.cost);
-        });
+    pub(super) fn undo(&self, lane: Lane, key: KeyHash, place: Place, now: Instant, taken: Taken) {
+        self.lanes.release(lane, taken.cost);
+        if !self.put(lane, key, place, now, taken.cost) {
+            self.undo_exact(key, place, now, taken);
+        }
     }
 
-    pub(super) fn undo(&self, key: KeyHash, place: Place, now: Instant, taken: Taken) {
-        self.release(taken);
+    fn undo_exact(&self, key: KeyHash, place: Place, now: Instant, taken: Taken) {
         with_law!(&self.law, limiter, table => table.amend(
             key,
             place,
@@ -183,8 +262,8 @@ impl<M: Memory> Entry<M> {
         ));
     }
 
-    pub(super) fn settle(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Used) {
-        self.release(taken);
+    pub(super) fn settle(&self, lane: Lane, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Used) {
+        self.lanes.release(lane, taken.cost);
         let used = match self.law {
             // Nothing is in flight any more, whatever was used.
             Law::Permits(..) | Law::Adaptive(_) => 0,
@@ -197,15 +276,38 @@ impl<M: Memory> Entry<M> {
             | Law::SlidingWindow(..)
             | Law::Own(..) => self.used(taken, used),
         };
-        if used == taken.cost {
+        if used == taken.cost || used < taken.cost && self.put(lane, key, place, now, taken.cost - used) {
             return;
         }
+        self.settle_exact(key, place, now, taken, used);
+    }
+
+    fn settle_exact(&self, key: KeyHash, place: Place, now: Instant, taken: Taken, used: Cost) {
         with_law!(&self.law, limiter, table => table.amend(
             key,
             place,
             |state| limiter.is_idle(state, now),
             |state| limiter.settle(state, now, taken, used),
         ));
+    }
+
+    /// Puts units that were not used into the lane's lease, if there is one that has room for them.
+    fn put(&self, lane: Lane, key: KeyHash, place: Place, now: Instant, cost: Cost) -> bool {
+        let Some(most) = self.lease.filter(|_| place == Place::Own) else {
+            return false;
+        };
+        let put = self.lanes.with(lane, key, |lease| lease.put(now, cost, most));
+        put.unwrap_or(false)
+    }
+
+    /// What is left of a lease goes back to the key.
+    fn give_back(&self, key: KeyHash, now: Instant, units: Cost) {
+        self.settle_exact(key, Place::Own, now, Taken { cost: units, at: now }, 0);
+    }
+
+    /// Units charged on an estimate and not settled yet, of all keys.
+    pub(super) fn reserved(&self) -> Cost {
+        self.lanes.reserved()
     }
 
     /// What a quota is charged in the end.
@@ -257,6 +359,7 @@ impl<M: Memory> Entry<M> {
     }
 
     pub(super) fn forget(&self, now: Instant) {
+        self.lanes.end(now, |key, units| self.give_back(key, now, units));
         with_law!(&self.law, limiter, table => table.forget(|state| limiter.is_idle(state, now)));
     }
 

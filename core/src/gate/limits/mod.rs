@@ -13,10 +13,11 @@
 
 mod adaptive;
 mod entry;
+mod lanes;
 mod outputs;
 
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU16, NonZeroU32};
 
 use entry::Entry;
 use outputs::Learned;
@@ -24,8 +25,8 @@ use outputs::Learned;
 use crate::dice::Rng;
 use crate::id::{KeyHash, LimitId, RouteId};
 use crate::limit::{Decision, Sample, Standing, Taken};
-use crate::memory::{Memory, Place, Slot};
-use crate::policy::{Charges, Class, OnOutage, Policy, Store};
+use crate::memory::{Memory, Place};
+use crate::policy::{Charges, Class, Limit, OnOutage, Policy, Store};
 use crate::time::{Instant, Nanos};
 use crate::usage::{Cost, Estimate, PicoUsd, Rates, Usage};
 
@@ -141,11 +142,18 @@ pub struct LimitRefusal {
 }
 
 impl<M: Memory> Limits<M> {
-    /// The limits of `policy`, never used.
+    /// The limits of `policy`, never used, for one lane.
     #[must_use]
     pub fn new(policy: &Policy) -> Limits<M> {
+        Limits::with_lanes(policy, NonZeroU16::MIN)
+    }
+
+    /// The same for so many lanes.
+    #[must_use]
+    pub fn with_lanes(policy: &Policy, lanes: NonZeroU16) -> Limits<M> {
+        let entry = |limit: &Limit| Entry::new(limit, lanes);
         Limits {
-            entries: policy.limits.iter().map(Entry::new).collect(),
+            entries: policy.limits.iter().map(entry).collect(),
             rates: (0..policy.routes.len())
                 .map(|at| policy.rates(RouteId::at(at)))
                 .collect(),
@@ -182,7 +190,12 @@ impl<M: Memory> Limits<M> {
             if !entry.is_in(reach) {
                 continue;
             }
-            let (decision, place) = entry.take(key, now, self.cost(entry, class, estimate, &granted));
+            let (decision, place) = entry.take(
+                class.charges.lane,
+                key,
+                now,
+                self.cost(entry, class, estimate, &granted),
+            );
             match decision {
                 Decision::Allow { at } => {
                     granted.at = granted.at.max(at);
@@ -213,7 +226,7 @@ impl<M: Memory> Limits<M> {
     pub fn undo_all(&self, class: &Class, granted: Granted, estimate: Estimate, now: Instant) {
         for index in (0..class.charges.len()).rev() {
             if let Some((entry, key, place, taken)) = self.hold(class, granted, index, estimate) {
-                entry.undo(key, place, now, taken);
+                entry.undo(class.charges.lane, key, place, now, taken);
             }
         }
     }
@@ -243,7 +256,7 @@ impl<M: Memory> Limits<M> {
     pub fn settle_all(&self, class: &Class, granted: Granted, estimate: Estimate, used: Used, now: Instant) {
         for index in 0..class.charges.len() {
             if let Some((entry, key, place, taken)) = self.hold(class, granted, index, estimate) {
-                entry.settle(key, place, now, taken, used);
+                entry.settle(class.charges.lane, key, place, now, taken, used);
             }
         }
         if let Some(key) = class.outputs
@@ -261,7 +274,7 @@ impl<M: Memory> Limits<M> {
         let stores = (0..charges.len()).map(|index| self.entries[charges.at(index).0.index()].store);
         let deadlines = stores.filter_map(|store| match store {
             Store::Strict { deadline, .. } => Some(deadline),
-            Store::Local => None,
+            Store::Local | Store::Leased { .. } => None,
         });
         deadlines.min()
     }
@@ -282,13 +295,13 @@ impl<M: Memory> Limits<M> {
         })
     }
 
-    /// Where `key` stands with `limit`; a key without a state of its own as if it were new.
+    /// Where `key` stands with `limit`; a key without a state of its own as if it were new. What lies in leases is taken.
     #[must_use]
     pub fn standing(&self, limit: LimitId, key: KeyHash, now: Instant) -> Standing {
         self.entries[limit.index()].standing(key, now)
     }
 
-    /// Forgets the keys whose states equal those of new ones.
+    /// Gives back what is left of leases that have ended, and forgets the keys whose states equal those of new ones.
     pub fn forget(&self, now: Instant) {
         for entry in &self.entries {
             entry.forget(now);
@@ -304,8 +317,7 @@ impl<M: Memory> Limits<M> {
     /// Units charged on an estimate and not settled yet, per limit: permits that are out, of a limit of permits.
     #[must_use]
     pub fn reserved(&self) -> Vec<Cost> {
-        let of = |entry: &Entry<M>| entry.reserved.read(|reserved| *reserved);
-        self.entries.iter().map(of).collect()
+        self.entries.iter().map(Entry::reserved).collect()
     }
 
     /// The limit that moves, per limit, of the key that was sampled last; none where it does not move.
@@ -330,7 +342,12 @@ impl<M: Memory> Limits<M> {
             if !entry.is_in(reach) {
                 continue;
             }
-            match entry.peek(key, granted.taken, self.cost(entry, class, estimate, granted)) {
+            match entry.peek(
+                class.charges.lane,
+                key,
+                granted.taken,
+                self.cost(entry, class, estimate, granted),
+            ) {
                 Decision::Allow { .. } => {}
                 Decision::Wait { until } => {
                     if refusal.until < until {
@@ -383,7 +400,7 @@ impl<M: Memory> Limits<M> {
         let place = granted.place(index);
         let taken = Taken {
             cost: self.cost(entry, class, estimate, &granted),
-            at: if entry.store == Store::Local {
+            at: if entry.store.is_local() {
                 granted.taken
             } else {
                 granted.fallen

@@ -1,5 +1,6 @@
 //! `[[limit]]`
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use core::num::NonZeroU32;
@@ -9,7 +10,7 @@ use super::tenant::{later, named};
 use super::{matching, raw};
 use crate::file::kind::{self, Wrong};
 use crate::file::{Section, Value, nearest};
-use crate::policy::{Limit, OnOutage, Partition, Refund, Store};
+use crate::policy::{Algorithm, Limit, OnOutage, OnWait, Partition, Refund, Store};
 use crate::time::Nanos;
 use crate::usage::Unit;
 
@@ -23,7 +24,8 @@ pub(super) fn read(section: &mut Section<'_>) -> raw::Limit {
     let (algorithm, burst) = law::algorithm(section, law);
     let max_keys = section.or("max_keys", kind::integer(1_u32, MOST_KEYS), 100_000);
     law::memory(section, algorithm, max_keys, burst);
-    let store = store(&mut section.table_or_empty("store"), law, unit);
+    let on_wait = law::on_wait(section, law, algorithm);
+    let store = store(&mut section.table_or_empty("store"), law, unit, (algorithm, on_wait));
     let (output_default, learn) = estimate(section, unit, store);
     let checked = Limit {
         name: name.value,
@@ -31,7 +33,7 @@ pub(super) fn read(section: &mut Section<'_>) -> raw::Limit {
         unit,
         per: per.unwrap_or_else(|| vec![Partition::Tenant]),
         when,
-        on_wait: law::on_wait(section, law, algorithm),
+        on_wait,
         refund: section.or("refund", kind::one_of(REFUNDS, &[]), Refund::Full),
         max_keys: NonZeroU32::new(max_keys).unwrap_or(NonZeroU32::MIN),
         store,
@@ -51,16 +53,21 @@ const MOST_KEYS: u32 = 1 << 26;
 
 const REFUNDS: &[(&str, Refund)] = &[("full", Refund::Full), ("none", Refund::None)];
 
-fn store(table: &mut Section<'_>, law: Option<Law>, unit: Unit) -> Store {
+fn store(table: &mut Section<'_>, law: Option<Law>, unit: Unit, leased: (Algorithm, OnWait)) -> Store {
     let is_redis = table.variant(
         "kind",
         kind::one_of(&[("local", false), ("redis", true)], &[]),
         Some(false),
     );
-    table.not_built_yet("lease");
     if is_redis != Some(true) {
-        return Store::Local;
+        let most = table.optional("lease", |value| {
+            let most = kind::integer(1_u32, u32::MAX)(value)?;
+            unleasable(most, law, leased).map_or(Ok(most), Err)
+        });
+        let most = most.and_then(|most| NonZeroU32::new(most.value));
+        return most.map_or(Store::Local, |most| Store::Leased { most });
     }
+    table.not_built_yet("lease");
     if matches!(law, Some(Law::Permits | Law::Adaptive(_))) {
         let message = "permits in Redis are not built yet";
         table.report().error(
@@ -93,6 +100,43 @@ fn store(table: &mut Section<'_>, law: Option<Law>, unit: Unit) -> Store {
     }
 }
 
+/// Why no lease of `most` units can be taken of such a limit. Its units are spent later than they were taken: windows
+/// that end would have them in the next, and permits are not spent at all.
+fn unleasable(most: u32, law: Option<Law>, (algorithm, on_wait): (Algorithm, OnWait)) -> Option<Wrong> {
+    const LEAVE: &str = "leave it out, or algorithm = \"gcra\"";
+    match algorithm {
+        Algorithm::Gcra(quota) | Algorithm::TokenBucket(quota) | Algorithm::LeakyBucket(quota) => {
+            if on_wait != OnWait::Refuse {
+                let wrong = Wrong::said("a limit that delays has no leases", "not with a delay");
+                return Some(wrong.help("leave it out, or on_wait = \"refuse\""));
+            }
+            let is_whole = u64::from(most) <= quota.burst.get();
+            let wrong = || {
+                Wrong::said(
+                    "a lease is taken at once, so a burst must hold it",
+                    "larger than the burst",
+                )
+            };
+            let help = format!("at most {}, better a small part of it", quota.burst);
+            (!is_whole).then(|| wrong().help(help))
+        }
+        Algorithm::FixedWindow(_)
+        | Algorithm::SegmentedWindow { .. }
+        | Algorithm::SlidingLog(_)
+        | Algorithm::SlidingWindow(_)
+        | Algorithm::Own(_) => {
+            let message = "a lease would carry units from one window into the next";
+            Some(Wrong::said(message, "not for windows").help(LEAVE))
+        }
+        // After an error the algorithm is not what the file says.
+        Algorithm::Permits(_) if law != Some(Law::Permits) => None,
+        Algorithm::Permits(_) | Algorithm::Adaptive(..) => {
+            let message = "permits come back: there is nothing to lease";
+            Some(Wrong::said(message, "not for permits").help(LEAVE))
+        }
+    }
+}
+
 /// Output tokens assumed of a request that names no maximum, and whether more is learned.
 fn estimate(section: &Section<'_>, unit: Unit, store: Store) -> (u32, bool) {
     const DEFAULT: u32 = 512;
@@ -107,7 +151,7 @@ fn estimate(section: &Section<'_>, unit: Unit, store: Store) -> (u32, bool) {
         "learn",
         |value: &Value<'_>| {
             let learn = kind::boolean(value)?;
-            if learn && store != Store::Local {
+            if learn && !store.is_local() {
                 let help = "learn = false, or store = { kind = \"local\" }";
                 return Err(later("learning the estimate of a limit in Redis", help));
             }
