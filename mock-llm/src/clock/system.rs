@@ -100,6 +100,7 @@ impl Clock for SystemClock {
             at: Instant::FAR,
             sleep: None,
             fine: Last::Unneeded,
+            is_waiting: false,
         })
     }
 
@@ -124,6 +125,8 @@ struct SystemTimer {
     at: Instant,
     /// Made when it is first needed, and used again.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// It is set to the instant that is wished for: until it rings, the clock need not be read.
+    is_waiting: bool,
     /// For the last stretch of a precise clock's.
     fine: Last,
 }
@@ -143,11 +146,15 @@ const LAST_STRETCH: Duration = Duration::from_millis(2);
 impl Timer for SystemTimer {
     fn set(&mut self, at: Instant) {
         self.at = at;
+        self.is_waiting = false;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.at.is_far() {
             return Poll::Pending;
+        }
+        if let Some(sleep) = self.sleep.as_mut().filter(|_| self.is_waiting) {
+            ready!(sleep.as_mut().poll(cx));
         }
         while self.clock.now() < self.at {
             let wait = self.clock.scale.duration(self.at);
@@ -172,6 +179,7 @@ impl SystemTimer {
                     self.fine = Fine::new().map_or(Last::Missing, |fine| Last::There(Box::new(fine)));
                 }
                 if let Last::There(fine) = &mut self.fine {
+                    self.is_waiting = false;
                     return fine.poll(cx, deadline);
                 }
             } else {
@@ -184,6 +192,7 @@ impl SystemTimer {
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
         }
+        self.is_waiting = true;
         sleep.as_mut().poll(cx)
     }
 }
@@ -210,6 +219,9 @@ impl Scale {
 
     /// The shortest time after which it is `at`; none if that is centuries.
     fn duration(self, at: Instant) -> Option<Duration> {
+        if self == Scale::ONE {
+            return Some(Duration::from_nanos(at.as_nanos()));
+        }
         let nanos = (u128::from(at.as_nanos()) << Scale::BITS).div_ceil(self.0);
         u64::try_from(nanos).ok().map(Duration::from_nanos)
     }
