@@ -101,3 +101,34 @@ fn main() -> io::Result<()> {
 fn say(what: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{what}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::request;
+    use crate::client::Client;
+
+    /// What is measured with is right: whoever only hands on answers every request, whole and in events.
+    #[test]
+    fn a_pass_through_answers_all() {
+        let upstream = Upstream::start().expect("a free port");
+        upstream.behave(Duration::ZERO, Duration::ZERO);
+        let listen = peer::free_address().expect("a free port");
+        let to = upstream.address;
+        std::thread::spawn(move || pass::pass(listen, to));
+        while std::net::TcpStream::connect(listen).is_err() {
+            std::thread::yield_now();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            for stream in [false, true] {
+                let mut client = Client::connect(listen, 4, &request(stream)).await.expect("it listens");
+                let length = Duration::from_millis(50);
+                let all = client.saturate(length).await.expect("no panic");
+                assert!(all.errors == 0 && !all.whole.is_empty(), "{} errors", all.errors);
+                let some = client.offer(200, length).await.expect("no panic");
+                assert_eq!((some.errors, some.whole.len()), (0, 10));
+            }
+        });
+    }
+}

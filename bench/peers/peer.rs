@@ -247,6 +247,6 @@ fn absent(name: &str) -> String {
 }
 
 /// An address at which nobody listens.
-fn free_address() -> io::Result<SocketAddr> {
+pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

@@ -42,7 +42,8 @@ pub(crate) struct Exchange {
     /// What is to be sent to the client.
     pub(crate) outgoing: VecDeque<Bytes>,
     pub(crate) order: Order,
-    attempts: [Option<Attempt>; 3],
+    /// Apart from the rest, for most requests have one.
+    attempts: [Option<Box<Attempt>>; 3],
     timer: Box<dyn Timer>,
     /// When the lifecycle wants to be woken.
     wanted: Instant,
@@ -68,8 +69,16 @@ pub(crate) struct Order {
     /// Who sent it.
     pub(crate) tenant: TenantId,
     /// The room that the body takes up.
-    #[expect(dead_code, reason = "held, and given back with the rest")]
-    pub(crate) share: Share,
+    pub(crate) share: Option<Share>,
+}
+
+impl Order {
+    /// Lets go of what only a further attempt would be sent, and with it of the memory that it was read into.
+    fn forget_body(&mut self) {
+        self.headers = HeaderMap::new();
+        self.reading.forget_body();
+        self.share = None;
+    }
 }
 
 /// How far a request has come, seen from its client.
@@ -206,13 +215,13 @@ impl Exchange {
         let transfer = gateway.upstreams.transfer(endpoint, request);
         let slot = self.attempts.iter_mut().find(|slot| slot.is_none());
         let slot = slot.expect("the lifecycle bounds attempts at once");
-        *slot = Some(Attempt::new(id, endpoint, transfer, reader, now));
+        *slot = Some(Box::new(Attempt::new(id, endpoint, transfer, reader, now)));
         gateway.observer.launched(endpoint);
     }
 
     /// Stops an attempt: its connection is closed here and now.
     pub(crate) fn cancel(&mut self, id: AttemptId, fault: Option<Fault>) {
-        let is_it = |attempt: &mut Attempt| attempt.id == id;
+        let is_it = |attempt: &mut Box<Attempt>| attempt.id == id;
         if let Some(attempt) = self.attempts.iter_mut().find_map(|slot| slot.take_if(is_it)) {
             let how = fault.map_or(Ended::Stopped, Ended::Failed);
             self.gateway.observer.ended(attempt.endpoint, how);
@@ -233,6 +242,7 @@ impl Exchange {
         self.outgoing = std::mem::take(&mut winner.held);
         self.relayed = Some((id, head));
         self.progress = Progress::Relaying;
+        self.order.forget_body();
     }
 
     /// We answer the client ourselves, or break off what is relayed.

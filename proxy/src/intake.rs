@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use tollgate_core::time::Nanos;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timer};
 
 /// Room for the bodies of all requests.
 #[derive(Debug)]
@@ -98,15 +98,18 @@ pub(crate) async fn read<B: Body<Data = Bytes>>(
     if most < body.size_hint().lower() {
         return Err(Unread::TooLarge);
     }
-    let mut timer = clock.timer();
-    timer.set(clock.now() + patience);
+    // Made once something has to be waited for: most bodies are there with their heads.
+    let mut timer = None;
     // The first piece is kept as it came: most bodies have no other.
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     loop {
         let frame = poll_fn(|cx| match body.as_mut().poll_frame(cx) {
             Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-            Poll::Pending => timer.poll(cx).map(|()| Err(Unread::TooSlow)),
+            Poll::Pending => {
+                let timer = timer.get_or_insert_with(|| begin(clock, patience));
+                timer.poll(cx).map(|()| Err(Unread::TooSlow))
+            }
         });
         let data = match frame.await? {
             None => break,
@@ -123,7 +126,7 @@ pub(crate) async fn read<B: Body<Data = Bytes>>(
         if !share.grow_to(so_far) {
             return Err(Unread::Crowded);
         }
-        timer.set(clock.now() + patience);
+        timer = None;
         if all.is_empty() && first.is_empty() {
             first = data;
         } else {
@@ -134,6 +137,13 @@ pub(crate) async fn read<B: Body<Data = Bytes>>(
     }
     let body = if all.is_empty() { first } else { all.freeze() };
     Ok((body, share))
+}
+
+/// A timer that rings after `patience`.
+fn begin(clock: &dyn Clock, patience: Nanos) -> Box<dyn Timer> {
+    let mut timer = clock.timer();
+    timer.set(clock.now() + patience);
+    timer
 }
 
 #[cfg(test)]

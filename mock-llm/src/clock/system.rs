@@ -63,6 +63,7 @@ impl Clock for SystemClock {
             clock: *self,
             at: Instant::FAR,
             sleep: None,
+            is_waiting: false,
         })
     }
 
@@ -78,16 +79,22 @@ struct SystemTimer {
     at: Instant,
     /// Made when it is first needed, and used again.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// It is set to the instant that is wished for: until it rings, the clock need not be read.
+    is_waiting: bool,
 }
 
 impl Timer for SystemTimer {
     fn set(&mut self, at: Instant) {
         self.at = at;
+        self.is_waiting = false;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.at.is_far() {
             return Poll::Pending;
+        }
+        if let Some(sleep) = self.sleep.as_mut().filter(|_| self.is_waiting) {
+            ready!(sleep.as_mut().poll(cx));
         }
         while self.clock.now() < self.at {
             let wait = self.clock.scale.duration(self.at);
@@ -101,6 +108,7 @@ impl Timer for SystemTimer {
             if sleep.deadline() != deadline {
                 sleep.as_mut().reset(deadline);
             }
+            self.is_waiting = true;
             ready!(sleep.as_mut().poll(cx));
         }
         Poll::Ready(())
@@ -129,6 +137,9 @@ impl Scale {
 
     /// The shortest time after which it is `at`; none if that is centuries.
     fn duration(self, at: Instant) -> Option<Duration> {
+        if self == Scale::ONE {
+            return Some(Duration::from_nanos(at.as_nanos()));
+        }
         let nanos = (u128::from(at.as_nanos()) << Scale::BITS).div_ceil(self.0);
         u64::try_from(nanos).ok().map(Duration::from_nanos)
     }

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use bytes::BytesMut;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
@@ -32,12 +33,16 @@ pub(super) fn put<M: Memory>(headers: &mut HeaderMap, gate: &Gate<M>, charges: &
     let stands: Vec<Stand<'_>> = (0..charges.len())
         .filter_map(|index| stand(gate, charges.at(index), now))
         .collect();
+    headers.reserve(MOST_HEADERS);
     let requests = |unit| unit == Unit::Requests;
     let tokens = |unit| matches!(unit, Unit::Tokens | Unit::InputTokens | Unit::OutputTokens);
     put_binding(headers, &REQUESTS, scarcest(&stands, requests));
     put_binding(headers, &TOKENS, scarcest(&stands, tokens));
     put_draft(headers, &stands);
 }
+
+/// Headers that are put at most, and the two by which a request is known: the map grows once.
+const MOST_HEADERS: usize = 10;
 
 /// A limit whose state is elsewhere cannot be looked at from here.
 fn stand<M: Memory>(gate: &Gate<M>, (id, key): (LimitId, KeyHash), now: Instant) -> Option<Stand<'_>> {
@@ -93,33 +98,59 @@ fn put_binding(headers: &mut HeaderMap, [limit, remaining, reset]: &Names, stand
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers, one item a limit.
 fn put_draft(headers: &mut HeaderMap, stands: &[Stand<'_>]) {
-    let (mut policy, mut state) = (String::new(), String::new());
-    for stand in stands {
-        let name = quoted(&stand.limit.name);
-        let comma = if policy.is_empty() { "" } else { ", " };
-        let mut items = || -> std::fmt::Result {
-            write!(policy, "{comma}{name};q={}", stand.most)?;
-            if stand.limit.unit == Unit::InFlight {
-                policy.write_str(";qu=\"concurrent-requests\"")?;
-            }
-            if let Some(window) = window(stand.limit.algorithm) {
-                write!(policy, ";w={}", seconds(window))?;
-            }
-            write!(state, "{comma}{name};r={}", stand.left)?;
-            if let Some(reset) = stand.reset {
-                write!(state, ";t={}", seconds(reset))?;
-            }
-            Ok(())
-        };
-        items().expect("a string takes everything");
+    if stands.is_empty() {
+        return;
     }
-    for (name, text) in [(RATELIMIT_POLICY, policy), (RATELIMIT, state)] {
-        if !text.is_empty() {
-            let value = HeaderValue::try_from(text).expect("names are quoted, numbers are digits");
-            headers.insert(name, value);
+    let names: usize = stands.iter().map(|stand| stand.limit.name.len()).sum();
+    let room = names + stands.len() * ITEM_BYTES;
+    let (mut policy, mut state) = (BytesMut::with_capacity(room), BytesMut::with_capacity(room));
+    for (index, stand) in stands.iter().enumerate() {
+        for text in [&mut policy, &mut state] {
+            if index != 0 {
+                text.extend_from_slice(b", ");
+            }
+            quote(text, &stand.limit.name);
+        }
+        parameter(&mut policy, b";q=", stand.most);
+        if stand.limit.unit == Unit::InFlight {
+            policy.extend_from_slice(b";qu=\"concurrent-requests\"");
+        }
+        if let Some(window) = window(stand.limit.algorithm) {
+            parameter(&mut policy, b";w=", seconds(window));
+        }
+        parameter(&mut state, b";r=", stand.left);
+        if let Some(reset) = stand.reset {
+            parameter(&mut state, b";t=", seconds(reset));
         }
     }
+    for (name, text) in [(RATELIMIT_POLICY, policy), (RATELIMIT, state)] {
+        let value = HeaderValue::from_maybe_shared(text.freeze());
+        headers.insert(name, value.expect("names are quoted, numbers are digits"));
+    }
 }
+
+/// Most bytes of an item beside its name; longer ones take a little longer.
+const ITEM_BYTES: usize = 64;
+
+/// Appends `value` under a name.
+fn parameter(text: &mut BytesMut, name: &[u8], value: u64) {
+    text.extend_from_slice(name);
+    let mut digits = [0; MOST_DIGITS];
+    let mut at = MOST_DIGITS;
+    let mut rest = value;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).expect("a digit");
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    text.extend_from_slice(&digits[at..]);
+}
+
+/// Digits of the largest number of 64 bits.
+const MOST_DIGITS: usize = 20;
 
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -145,20 +176,15 @@ fn seconds(length: Nanos) -> u64 {
     length.as_nanos().div_ceil(1_000_000_000)
 }
 
-/// A string of RFC 8941. It has no letters beyond ASCII: they are written as in a URL.
-fn quoted(name: &str) -> String {
-    let mut text = String::with_capacity(name.len() + 2);
-    text.push('"');
+/// Appends a string of RFC 8941. It has no letters beyond ASCII: they are written as in a URL.
+fn quote(text: &mut BytesMut, name: &str) {
+    text.extend_from_slice(b"\"");
     for byte in name.bytes() {
         match byte {
-            b'"' | b'\\' => {
-                text.push('\\');
-                text.push(char::from(byte));
-            }
-            b' '..=b'~' => text.push(char::from(byte)),
-            _ => write!(text, "%{byte:02X}").expect("a string takes everything"),
+            b'"' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
+            b' '..=b'~' => text.extend_from_slice(&[byte]),
+            _ => write!(text, "%{byte:02X}").expect("a buffer takes everything"),
         }
     }
-    text.push('"');
-    text
+    text.extend_from_slice(b"\"");
 }

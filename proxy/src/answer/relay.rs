@@ -10,7 +10,7 @@ use tollgate_core::policy::HeaderStage;
 use tollgate_core::time::Instant;
 
 use super::{About, SOURCE, Source, limits};
-use crate::provider::{apply, strip_hops};
+use crate::provider::{apply, strip};
 use crate::request::REQUEST_ID;
 
 /// Makes `head` of a provider's answer the head of ours, the same for streams and whole answers: what concerns the
@@ -20,15 +20,7 @@ pub fn relay<M: Memory>(gate: &Gate<M>, now: Instant, stage: &HeaderStage, about
     head.version = Version::default();
     head.extensions.clear();
     let headers = &mut head.headers;
-    strip_hops(headers);
-    let theirs: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_theirs(name.as_str()))
-        .cloned()
-        .collect();
-    for name in theirs {
-        headers.remove(name);
-    }
+    strip(headers, is_theirs);
     let is_stream = headers
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
@@ -49,19 +41,19 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 /// Whether a header is between the provider and us: its quota is not the client's, and neither are its cookies.
 fn is_theirs(name: &str) -> bool {
-    const NAMES: [&str; 11] = [
-        "alt-svc",
-        "nel",
-        "ratelimit",
-        "ratelimit-policy",
-        "report-to",
-        "retry-after",
-        "retry-after-ms",
-        "set-cookie",
-        "strict-transport-security",
-        "x-ms-retry-after-ms",
-        "x-should-retry",
-    ];
     const FAMILIES: [&str; 3] = ["x-ratelimit-", "x-tollgate-", "anthropic-ratelimit-"];
-    NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
+    matches!(
+        name,
+        "alt-svc"
+            | "nel"
+            | "ratelimit"
+            | "ratelimit-policy"
+            | "report-to"
+            | "retry-after"
+            | "retry-after-ms"
+            | "set-cookie"
+            | "strict-transport-security"
+            | "x-ms-retry-after-ms"
+            | "x-should-retry"
+    ) || FAMILIES.iter().any(|family| name.starts_with(family))
 }

@@ -85,7 +85,7 @@ pub(super) async fn prepare(mut guest: Guest, request: Request<Body>) -> Result<
         headers: parts.headers,
         id: guest.id.clone(),
         tenant,
-        share,
+        share: Some(share),
     };
     let driven = Exchange::open(&gateway, request, gateway.roll(), order);
     guest.let_in();

@@ -1,8 +1,9 @@
 //! The access log: a line a request, written off the request's path.
 //!
-//! Whoever serves hands a line over without waiting, and a thread writes it. Once it has written it rests a little while
-//! more lines come together, so that under load nobody who serves has to wake it. A line for which there is no room is
-//! dropped and counted; once there is room again, the log says how many are missing.
+//! Whoever serves hands a line over without waiting, and a thread writes it. It rests a little while lines come together,
+//! and only after a second without any does it sleep until it is woken: while there is work, nobody who serves has to
+//! wake anybody. A line for which there is no room is dropped and counted; once there is room again, the log says how
+//! many are missing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -27,7 +28,7 @@ const MOST_WAITING: usize = 4_096;
 const BATCH_BYTES: usize = 1 << 16;
 
 /// How long lines come together before they are written: while it is shorter than what there is room for, nothing is lost.
-const REST: Duration = Duration::from_millis(10);
+const REST: Duration = Duration::from_millis(20);
 
 /// How often it is looked whether the file is still where it was.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -157,42 +158,47 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
+        let mut heard = Moment::now();
         loop {
             let is_last = self.shared.stop.load(Ordering::Acquire);
-            let is_quiet = self.gather();
-            if is_quiet && !is_last {
-                match self.receiver.recv_timeout(LOOK_EVERY) {
-                    Ok(note) => self.take(note),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-            }
-            let is_full = BATCH_BYTES <= self.buffer.len();
+            let is_full = self.gather();
+            let is_quiet = self.buffered == 0;
             self.say_missing();
             self.flush();
             self.look();
             if is_last && is_quiet {
                 return;
             }
-            if !is_last && !is_full {
+            if is_last || is_full {
+                continue;
+            }
+            if !is_quiet {
+                heard = Moment::now();
+            }
+            if heard.elapsed() < LOOK_EVERY {
                 std::thread::sleep(REST);
+                continue;
+            }
+            match self.receiver.recv_timeout(LOOK_EVERY) {
+                Ok(note) => self.take(note),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// Takes what has come, as much as is written at once; whether that is nothing.
+    /// Takes what has come, as much as is written at once; whether it is as much as that.
     fn gather(&mut self) -> bool {
         if self.means.is_real {
             self.began = began(&*self.means.clock);
         }
-        let mut is_quiet = true;
-        while self.buffer.len() < BATCH_BYTES
-            && let Ok(note) = self.receiver.try_recv()
-        {
-            self.take(note);
-            is_quiet = false;
+        while self.buffer.len() < BATCH_BYTES {
+            match self.receiver.try_recv() {
+                Ok(note) => self.take(note),
+                Err(_none) => return false,
+            }
         }
-        is_quiet
+        true
     }
 
     fn take(&mut self, note: Note) {

@@ -9,34 +9,54 @@ use http::header::{CONNECTION, HeaderName, HeaderValue};
 
 use tollgate_core::policy::HeaderStage;
 
-/// Headers that concern one connection.
-const HOPS: [&str; 10] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "trailers",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Whether a header concerns one connection, as RFC 9110 says in section 7.6.1.
+fn is_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "trailers"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
-/// Removes what concerns one connection only, as RFC 9110 says in section 7.6.1.
-pub fn strip_hops(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+/// What `Connection` names beside itself.
+fn named(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
-    for name in &named {
+        .collect()
+}
+
+/// Removes what concerns one connection only, and what `is_ours`.
+pub fn strip(headers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool) {
+    let named = named(headers);
+    let goes = |name: &HeaderName| is_hop(name.as_str()) || is_ours(name.as_str()) || named.contains(name);
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
+    for name in gone {
         headers.remove(name);
     }
-    for name in HOPS {
-        headers.remove(name);
+}
+
+/// A copy of `headers` without what concerns one connection only, and what `is_ours`; there is room for some `more`.
+#[must_use]
+pub fn passed_on(headers: &HeaderMap, is_ours: impl Fn(&str) -> bool, more: usize) -> HeaderMap {
+    let named = named(headers);
+    let mut copy = HeaderMap::with_capacity(headers.len() + more);
+    for (name, value) in headers {
+        if !is_hop(name.as_str()) && !is_ours(name.as_str()) && !named.contains(name) {
+            copy.append(name.clone(), value.clone());
+        }
     }
+    copy
 }
 
 /// Does what a route says: removes, then sets.
@@ -68,12 +88,18 @@ mod tests {
             ("te", "trailers"),
             ("transfer-encoding", "chunked"),
             ("upgrade", "h2c"),
+            ("x-ours", "1"),
             ("x-kept", "1"),
+            ("x-kept", "2"),
         ] {
             headers.append(name, HeaderValue::from_static(value));
         }
-        strip_hops(&mut headers);
-        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-kept"]);
+        let copy = passed_on(&headers, |name| name == "x-ours", 0);
+        strip(&mut headers, |name| name == "x-ours");
+        for left in [&headers, &copy] {
+            assert_eq!(left.keys().collect::<Vec<_>>(), ["x-kept"]);
+            assert_eq!(left.get_all("x-kept").iter().count(), 2);
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use tollgate_core::policy::{HeaderStage, Operation};
 
 pub use self::error::Rejection;
 pub(crate) use self::error::Words;
-pub use self::headers::{apply, strip_hops};
+pub use self::headers::{apply, passed_on, strip};
 pub use self::openai::OpenAi;
 pub use self::reader::AnswerReader;
 pub use self::target::{BadUrl, Target};

@@ -6,7 +6,7 @@ use http::{Method, Request};
 
 use tollgate_core::policy::Operation;
 
-use super::{AnswerReader, Asked, Call, Dialect, Target, apply, strip_hops};
+use super::{AnswerReader, Asked, Call, Dialect, Target, apply, passed_on};
 use crate::request::REQUEST_ID;
 
 /// The dialect of `OpenAI`: a bearer's key, JSON, and events that carry data alone.
@@ -23,11 +23,7 @@ impl Dialect for OpenAi {
         let mut request = Request::new(call.body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target.at(path);
-        let mut headers = call.headers.clone();
-        strip_hops(&mut headers);
-        for name in OURS {
-            headers.remove(name);
-        }
+        let mut headers = passed_on(call.headers, is_ours, MOST_ADDED);
         apply(call.stage, &mut headers);
         headers.insert(HOST, target.host().clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -49,32 +45,38 @@ impl Dialect for OpenAi {
     }
 }
 
-/// Between the client and us: who asks, from where, for whose account, and how the body is framed.
-const OURS: [&str; 23] = [
-    "api-key",
-    "authorization",
-    "content-encoding",
-    "content-length",
-    "cookie",
-    "expect",
-    "forwarded",
-    "openai-organization",
-    "openai-project",
-    "via",
-    "x-api-key",
-    "x-client-ip",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-tollgate-attempt",
-    "x-tollgate-dice",
-    "x-tollgate-source",
-    "host",
-    "accept-encoding",
-];
+/// Whether a header is between the client and us: who asks, from where, for whose account, and how the body is framed.
+fn is_ours(name: &str) -> bool {
+    matches!(
+        name,
+        "api-key"
+            | "authorization"
+            | "content-encoding"
+            | "content-length"
+            | "cookie"
+            | "expect"
+            | "forwarded"
+            | "openai-organization"
+            | "openai-project"
+            | "via"
+            | "x-api-key"
+            | "x-client-ip"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-forwarded-proto"
+            | "x-real-ip"
+            | "x-tollgate-attempt"
+            | "x-tollgate-dice"
+            | "x-tollgate-source"
+            | "host"
+            | "accept-encoding"
+    )
+}
+
+/// Headers that an endpoint is told by us.
+const MOST_ADDED: usize = 6;
 
 #[cfg(test)]
 mod tests {

@@ -229,11 +229,14 @@ impl Whole {
         if self.known {
             return None;
         }
-        self.head.extend_from_slice(bytes);
         match self.scanner.heard() {
-            None => None,
+            None => {
+                self.head.extend_from_slice(bytes);
+                None
+            }
             Some(Heard::Garbage) => Some(Unfit::Garbage),
             Some(Heard::Error) => {
+                self.head.extend_from_slice(bytes);
                 let mut body = self.head.split();
                 body.truncate(Rejection::MOST_BYTES);
                 Some(Unfit::Error(body))

@@ -23,6 +23,8 @@ pub(super) struct Scanner {
     heard: Option<Heard>,
     /// Bytes that came before.
     silent: usize,
+    /// The value that it is in, or was in last, is the usage.
+    is_usage: bool,
     /// The usage, as far as it has come.
     usage: Vec<u8>,
     /// More usage came than is kept, or a second one.
@@ -76,6 +78,8 @@ impl Scanner {
     /// Hears the next bytes.
     pub(super) fn hear(&mut self, bytes: &[u8]) {
         let mut at = 0;
+        // Where the usage goes on in these bytes.
+        let mut usage_at = None;
         while at < bytes.len() && !self.is_garbage {
             let next = match self.text {
                 Text::Outside => {
@@ -89,14 +93,19 @@ impl Scanner {
                     at + 1
                 }
             };
-            if self.stage == Stage::Value && self.depth != 0 && self.key.is(b"usage") {
-                self.keep(&bytes[at..next]);
+            if self.is_usage && self.stage == Stage::Value {
+                usage_at = usage_at.or(Some(at));
+            } else if let Some(from) = usage_at.take() {
+                self.keep(&bytes[from..at]);
             }
             if self.heard.is_none() {
                 self.silent += next - at;
                 self.is_garbage |= Scanner::SILENT_BYTES < self.silent;
             }
             at = next;
+        }
+        if let Some(from) = usage_at {
+            self.keep(&bytes[from..at]);
         }
         if self.is_garbage {
             self.heard.get_or_insert(Heard::Garbage);
@@ -163,7 +172,8 @@ impl Scanner {
                 let is_error = self.key.is(b"error") && first != b'n';
                 self.heard
                     .get_or_insert(if is_error { Heard::Error } else { Heard::Answer });
-                self.usage_lost |= self.key.is(b"usage") && !self.usage.is_empty();
+                self.is_usage = self.key.is(b"usage");
+                self.usage_lost |= self.is_usage && !self.usage.is_empty();
                 self.inside(first);
             }
             (_, Stage::Value) => self.inside(byte),

@@ -21,13 +21,18 @@ pub fn request_id(headers: &HeaderMap, made: u128) -> HeaderValue {
         let bytes = value.as_bytes();
         (1..=MOST).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
     };
-    match (given.next().filter(is_sane), given.next()) {
-        (Some(value), None) => value.clone(),
-        (Some(_) | None, _) => {
-            HeaderValue::from_str(&format!("{made:032x}")).expect("hexadecimal digits can stand in a header")
-        }
+    if let (Some(value), None) = (given.next().filter(is_sane), given.next()) {
+        return value.clone();
     }
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(made.to_be_bytes()) {
+        pair[0] = HEX[usize::from(byte >> 4)];
+        pair[1] = HEX[usize::from(byte & 15)];
+    }
+    HeaderValue::from_bytes(&digits).expect("hexadecimal digits can stand in a header")
 }
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 #[cfg(test)]
 mod tests {

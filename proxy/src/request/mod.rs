@@ -200,6 +200,12 @@ impl Reading {
         }
     }
 
+    /// Lets go of the body, once nobody will be sent it any more.
+    pub(crate) fn forget_body(&mut self) {
+        self.body = Bytes::new();
+        self.edits = Edits::default();
+    }
+
     /// The body for an endpoint that calls the model `model`; as it came if nothing has to change.
     ///
     /// A stream is asked to end with its usage, whoever wants to know it.

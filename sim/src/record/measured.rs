@@ -1,6 +1,6 @@
 //! Takes down what a client sees of a run that is none of ours: real requests, in real time.
 //!
-//! It is the [`Recorder`](super::Recorder) without what only a driver of core sees: attempts, endpoints, ejections. Little's
+//! It is what the simulator records without what only a driver of core sees: attempts, endpoints, ejections. Little's
 //! law is not asserted, for requests are counted from when they should have been sent, which is known too late where a
 //! machine is slow.
 
