@@ -19,11 +19,11 @@ pub(crate) fn rewritten(text: &str, entries: &[(&str, String)]) -> String {
         return format!("{text}{gap}[network]\n{entries}");
     };
     let is_next = |line: &String| line.trim_start().starts_with('[');
-    let mut end = lines[head + 1..]
-        .iter()
-        .position(is_next)
-        .map_or(lines.len(), |at| head + 1 + at);
     for (key, value) in entries {
+        let end = lines[head + 1..]
+            .iter()
+            .position(is_next)
+            .map_or(lines.len(), |at| head + 1 + at);
         let is_key = |line: &String| line.split_once('=').is_some_and(|(before, _)| before.trim() == *key);
         let Some(at) = lines[head + 1..end].iter().position(is_key) else {
             // After the last key, before blank lines and comments that belong to what follows.
@@ -33,7 +33,6 @@ pub(crate) fn rewritten(text: &str, entries: &[(&str, String)]) -> String {
                 lines[last].push('\n');
             }
             lines.insert(last + 1, format!("{key} = {value}\n"));
-            end += 1;
             continue;
         };
         let line = &mut lines[head + 1 + at];
