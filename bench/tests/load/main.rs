@@ -41,6 +41,7 @@ fn load(scenario: &Scenario, url: &str) -> Load {
         target: Target::new(url).expect("a URL"),
         strategy: strategy(scenario),
         replication: 0,
+        begins: None,
         time_scale: 1.0,
         mock_dice: false,
         model: "any".to_owned(),
