@@ -114,7 +114,7 @@ mod tests {
         name = "all"
         [[pool.endpoint]]
         name = "alpha"
-        api_key_env = "NOBODY"
+        api_key_env = ["NOBODY"]
         [[route]]
         name = "all"
         pools = ["all"]
