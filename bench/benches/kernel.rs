@@ -1,9 +1,10 @@
-//! The rich kernel, by hand and through the whole lifecycle, in nanoseconds a request.
+//! The rich kernel, by hand and through the whole lifecycle, and queues through the same; in nanoseconds a request.
 //!
 //! Before anything is timed the answers are compared: times of two models say nothing.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tollgate_bench::draws::{Keyed, Sequential};
@@ -58,5 +59,26 @@ fn kernel(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, kernel);
+/// M/M/1 and M/M/8 with a histogram, through the same lifecycle: nothing is left out because nobody asked for it.
+fn queues(criterion: &mut Criterion) {
+    const TIMED: u64 = 100_000;
+    let mut group = criterion.benchmark_group("queue");
+    group.throughput(Throughput::Elements(TIMED));
+    group.sample_size(20).measurement_time(Duration::from_secs(3));
+    for (servers, stay) in [(1, 0.300), (8, 0.077_16)] {
+        let servers = NonZeroU32::new(servers).expect("not zero");
+        let simulate = |requests: u64| {
+            let plan = model::station(black_box(SEED), servers, requests);
+            let record = Engine::new(&plan, 0, Quiet).run(|_| true).expect("nobody stops it");
+            record.latencies.e2e.mean().expect("some are answered")
+        };
+        // By Erlang's formula, to four standard errors of a million customers of one server.
+        let mean = simulate(1_000_000);
+        assert!((mean / stay - 1.0).abs() < 0.05, "{mean} and {stay}");
+        group.bench_function(format!("M/M/{servers}"), |bencher| bencher.iter(|| simulate(TIMED)));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, kernel, queues);
 criterion_main!(benches);

@@ -5,21 +5,24 @@
 //! kernel time [requests]        time on the processor a request, the least of seven rounds in turn
 //! kernel threads [requests]     the same with two replications on two threads
 //! kernel memory                 peak memory of 1e5 and of 1e7 requests, each in a process of its own
-//! kernel floor|keyed|engine N   one run of N requests: for callgrind and perf
+//! kernel queue [requests]       M/M/8 through the same lifecycle, the least of five rounds: for bench/peers/engines.sh
+//! kernel floor|keyed|engine|mm8 N   one run of N requests: for callgrind and perf
 //! ```
 
 #![expect(clippy::print_stdout, reason = "a program that prints its figures")]
 
+use std::num::NonZeroU32;
 use std::process::Command;
 use std::time::Instant;
 
 use tollgate_bench::draws::{Keyed, Sequential};
 use tollgate_bench::{floor, model};
 use tollgate_sim::engine::{Engine, Plan};
-use tollgate_sim::record::Quiet;
+use tollgate_sim::record::{Quiet, Record};
 
 const ROUNDS: u32 = 7;
 const SEED: u64 = 7;
+const SERVERS: NonZeroU32 = NonZeroU32::new(8).expect("not zero");
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -29,6 +32,7 @@ fn main() {
         "time" => time(requests.unwrap_or(500_000)),
         "threads" => threads(requests.unwrap_or(1_000_000)),
         "memory" => memory(),
+        "queue" => queue(requests.unwrap_or(1_000_000)),
         "" => {
             time(500_000);
             threads(1_000_000);
@@ -47,14 +51,19 @@ fn run(kind: &str, requests: u64) -> (f64, f64) {
     match kind {
         "floor" => by_hand(floor::run::<Sequential>(SEED, requests)),
         "keyed" => by_hand(floor::run::<Keyed>(SEED, requests)),
-        "engine" => simulate(&model::plan(SEED, requests), 0),
-        kind => panic!("there is no `{kind}`: floor, keyed or engine"),
+        "engine" => summary(&simulate(&model::plan(SEED, requests), 0)),
+        "mm8" => summary(&simulate(&model::station(SEED, SERVERS, requests), 0)),
+        kind => panic!("there is no `{kind}`: floor, keyed, engine or mm8"),
     }
 }
 
-fn simulate(plan: &Plan, replication: u64) -> (f64, f64) {
+/// The only place that runs an engine: code that is there twice is not inlined as it is for a user.
+fn simulate(plan: &Plan, replication: u64) -> Record<Quiet> {
     let engine = Engine::new(plan, replication, Quiet);
-    let record = engine.run(|_| true).expect("nobody stops it");
+    engine.run(|_| true).expect("nobody stops it")
+}
+
+fn summary(record: &Record<Quiet>) -> (f64, f64) {
     #[expect(clippy::cast_precision_loss, reason = "a share, read to four digits")]
     let refused = record.counts.refused[0] as f64 / record.counts.offered as f64;
     (refused, record.latencies.e2e.mean().expect("some are answered"))
@@ -85,6 +94,28 @@ fn time(requests: u64) {
             1e3 * mean,
         );
     }
+}
+
+/// Eight servers and one queue.
+fn queue(requests: u64) {
+    let plan = model::station(SEED, SERVERS, requests);
+    let mut least = f64::INFINITY;
+    let mut stays = (0.0, 0.0);
+    for _ in 0..5 {
+        let before = on_processor();
+        let record = simulate(&plan, 0);
+        #[expect(clippy::cast_precision_loss, reason = "nanoseconds, read to three digits")]
+        let spent = (on_processor() - before) as f64 / requests as f64;
+        least = least.min(spent);
+        let e2e = &record.latencies.e2e;
+        stays = e2e.mean().zip(e2e.quantile(0.99)).expect("some are answered");
+    }
+    let (mean, p99) = stays;
+    println!(
+        "tollgate {least:.1} ns a request, mean {:.2} ms, p99 {:.1} ms",
+        1e3 * mean,
+        1e3 * p99
+    );
 }
 
 /// Two replications one after the other, and side by side: on the wall, and by time on the processor, which tells what

@@ -5,6 +5,8 @@
 //! stream; 5 % of the answers break off at their end and are tried again up to twice, after a backoff with full
 //! jitter; the latency of each request goes into a histogram of three digits. In the simulator all four timeouts are
 //! on besides, and everything is recorded that a report needs.
+//!
+//! And M/M/c, which every engine of discrete events can be asked for: [`station`].
 
 use core::num::{NonZeroU32, NonZeroU64};
 
@@ -72,8 +74,42 @@ pub fn quota() -> Quota {
 /// Never: its numbers are possible.
 #[must_use]
 pub fn plan(seed: u64, requests: u64) -> Plan {
+    Plan::new(policy(), workload(RATE), backends())
+        .expect("every endpoint has its backend")
+        .seed(seed)
+        .until(None, Some(requests))
+}
+
+/// M/M/c as a plan of the simulator: one backend of so many servers, exponential service of mean [`SERVICE`], a Poisson
+/// stream, utilization 0.8. No limit and no fault, and yet the whole life of each request, timeouts and record included.
+///
+/// # Panics
+///
+/// Never: its numbers are possible.
+#[must_use]
+pub fn station(seed: u64, servers: NonZeroU32, requests: u64) -> Plan {
+    let mut policy = policy();
+    policy.limits.clear();
+    policy.endpoints.truncate(1);
+    policy.scopes.truncate(1);
+    policy.pools[0].endpoints = 0..1;
+    let service = Distribution::exponential(SERVICE).expect("a possible service");
+    let queue = QueueSpec::new(Servers::Bounded(servers), service);
+    let backend = BackendSpec::new(&name(0), Kind::Queue(queue));
+    Plan::new(
+        policy,
+        workload(0.8 * f64::from(servers.get()) / SERVICE),
+        vec![backend],
+    )
+    .expect("every endpoint has its backend")
+    .seed(seed)
+    .until(None, Some(requests))
+}
+
+/// Requests that are all alike, so many a second, from clients that ask once and wait.
+fn workload(rate: f64) -> Workload {
     let workload = WorkloadSpec {
-        arrivals: ArrivalSpec::Poisson { rate: RATE },
+        arrivals: ArrivalSpec::Poisson { rate },
         prompt_tokens: Distribution::constant(100.0).expect("a possible length"),
         output_tokens: Distribution::constant(10.0).expect("a possible length"),
         max_tokens: MaxTokens::Output,
@@ -86,11 +122,7 @@ pub fn plan(seed: u64, requests: u64) -> Plan {
             patience: Patience::None,
         },
     };
-    let workload = Workload::open(workload).expect("a possible workload");
-    Plan::new(policy(), workload, backends())
-        .expect("every endpoint has its backend")
-        .seed(seed)
-        .until(None, Some(requests))
+    Workload::open(workload).expect("a possible workload")
 }
 
 /// The policy of the model.

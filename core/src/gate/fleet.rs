@@ -298,6 +298,7 @@ impl<M: Memory> Fleet<M> {
         self.scopes[scope.index()].cooling_until.read(|until| *until)
     }
 
+    #[inline]
     fn view<'a>(&'a self, policy: &'a Policy, wish: Wish<'a>, now: Instant) -> View<'a, M> {
         let state = &self.pools[wish.pool.index()];
         let pool = policy.pool(wish.pool);

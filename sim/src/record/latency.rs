@@ -21,6 +21,7 @@ pub struct Track {
     counts: Box<[u64]>,
     count: u64,
     sum: u128,
+    min: u64,
     max: u64,
 }
 
@@ -49,6 +50,7 @@ impl Track {
             counts: vec![0; last << half_bits].into_boxed_slice(),
             count: 0,
             sum: 0,
+            min: u64::MAX,
             max: 0,
         }
     }
@@ -63,6 +65,7 @@ impl Track {
         }
         self.count += 1;
         self.sum += u128::from(nanos);
+        self.min = self.min.min(nanos);
         self.max = self.max.max(nanos);
     }
 
@@ -76,22 +79,25 @@ impl Track {
         if other.count == 0 {
             return;
         }
-        for (sum, more) in self.counts.iter_mut().zip(&other.counts[..=other.last()]) {
+        let range = other.first()..=other.last();
+        for (sum, more) in self.counts[range.clone()].iter_mut().zip(&other.counts[range]) {
             *sum += more;
         }
         self.count += other.count;
         self.sum += other.sum;
+        self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
         if 0 < self.count {
-            let last = self.last();
-            self.counts[..=last].fill(0);
+            let range = self.first()..=self.last();
+            self.counts[range].fill(0);
         }
         self.count = 0;
         self.sum = 0;
+        self.min = u64::MAX;
         self.max = 0;
     }
 
@@ -126,8 +132,9 @@ impl Track {
             sum += **count;
             wanted <= sum
         };
-        let last = self.last();
-        let at = self.counts[..=last].iter().enumerate().find(reached);
+        let (first, last) = (self.first(), self.last());
+        let range = self.counts[first..=last].iter().enumerate();
+        let at = range.map(|(at, count)| (at + first, count)).find(reached);
         let at = at.map_or(last, |(at, _)| at);
         let (lowest, width) = self.values(at);
         let value = if quantile <= 0.0 { lowest } else { lowest + (width - 1) };
@@ -153,6 +160,11 @@ impl Track {
             histogram.saturating_record_n(self.values(at).0, *count);
         }
         histogram
+    }
+
+    /// Where the shortest is counted, if anything is: nothing is counted before.
+    fn first(&self) -> usize {
+        index(self.min.min(LONGEST), self.half_bits)
     }
 
     /// Where the longest is counted: nothing is counted after.
