@@ -4,10 +4,10 @@ use tollgate_core::lifecycle::Status;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Usage;
 
-use super::Sent;
 use super::quota::Charge;
 use super::stream::Segment;
-use super::timeline::Mishap;
+use super::timeline::{BACKGROUND, Mishap, error_latency, roll};
+use super::{ApiSpec, Job, Sent};
 
 /// An attempt on its way to an end.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +100,22 @@ impl Answer {
 }
 
 impl Step {
+    /// An error or a silence that comes over an attempt for no visible reason, and after how long.
+    pub(super) fn background(spec: &ApiSpec, job: &Job) -> Option<(Step, Nanos)> {
+        if spec.error_share + spec.hang_share == 0.0 {
+            return None;
+        }
+        let mut rng = roll(job.dice, job.attempt, BACKGROUND);
+        let chance = rng.uniform();
+        if chance < spec.error_share {
+            Some((Step::Rebuff { status: 500 }, error_latency(&mut rng)))
+        } else if chance < spec.error_share + spec.hang_share {
+            Some((Step::Silence, Nanos::FOREVER))
+        } else {
+            None
+        }
+    }
+
     /// Whether the provider works on it.
     pub(super) fn is_running(self) -> bool {
         match self {

@@ -25,7 +25,7 @@ use super::quota::{Charge, Exceeded, Quotas};
 use super::reception::Reception;
 use super::slab::Slab;
 use super::stream::Segment;
-use super::timeline::{BACKGROUND, Down, Level, Mishap, Timeline, error_latency, roll, scaled};
+use super::timeline::{Down, Level, Mishap, Timeline, scaled};
 use super::{ApiSpec, Backend, Count, FaultSpec, Job, JobId, OnCancel, Output, Probe, Sent, WakeKey};
 use crate::draw::OutOfRange;
 
@@ -229,23 +229,6 @@ impl Api {
         }
     }
 
-    /// An error or a silence that comes over an attempt for no visible reason.
-    fn background(&self, job: &Job) -> Option<(Step, Nanos)> {
-        let errors = self.spec.error_share;
-        if errors + self.spec.hang_share == 0.0 {
-            return None;
-        }
-        let mut rng = roll(job.dice, job.attempt, BACKGROUND);
-        let chance = rng.uniform();
-        if chance < errors {
-            Some((Step::Rebuff { status: 500 }, error_latency(&mut rng)))
-        } else if chance < errors + self.spec.hang_share {
-            Some((Step::Silence, Nanos::FOREVER))
-        } else {
-            None
-        }
-    }
-
     fn keep(&mut self, answer: Answer, out: &mut Vec<Output>) -> JobId {
         if answer.step.is_running() {
             self.busy.raise(self.now);
@@ -418,7 +401,7 @@ impl Backend for Api {
             Ok(charge) => charge,
             Err(Exceeded { retry_after }) => return JobId::answer(&job, 429, None, retry_after, out),
         };
-        let answer = match self.background(&job) {
+        let answer = match Step::background(&self.spec, &job) {
             None => self.begin(&job, charge),
             Some((step, after)) => self.turn_away(&job, Some(charge), step, after),
         };

@@ -2,8 +2,8 @@
 
 use tollgate_core::policy::Priority;
 
-use super::queue::Work;
 use super::slab::Slab;
+use super::work::Work;
 
 /// Waiting jobs, linked through their own slots: joining and leaving anywhere take constant time and no memory.
 #[derive(Clone, Copy, Debug)]

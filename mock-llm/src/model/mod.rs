@@ -38,6 +38,7 @@ mod slab;
 mod spec;
 mod stream;
 mod timeline;
+mod work;
 
 use tollgate_core::dice::RequestDice;
 use tollgate_core::lifecycle::{AttemptEvent, Status};

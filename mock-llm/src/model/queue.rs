@@ -14,18 +14,19 @@
 
 use tollgate_core::dice::{Dice, Purpose};
 use tollgate_core::fault::Fault;
-use tollgate_core::lifecycle::{AttemptEvent, Status};
+use tollgate_core::lifecycle::AttemptEvent;
 use tollgate_core::limit::Standing;
 use tollgate_core::policy::Priority;
 use tollgate_core::time::{Instant, Nanos};
 use tollgate_core::usage::Usage;
 
 use super::busy::Busy;
-use super::line::{Line, Links};
+use super::line::Line;
 use super::reception::Reception;
 use super::sharing::Sharing;
 use super::slab::{RESERVED, Slab};
 use super::timeline::{Down, Level, Mishap, Timeline, scaled};
+use super::work::{Place, Work};
 use super::{
     Backend, Count, Discipline, FaultSpec, Job, JobId, OnCancel, Output, Probe, QueueSpec, Sent, Servers, WakeKey,
 };
@@ -47,41 +48,6 @@ pub struct Queue {
     present: u32,
     busy: Busy,
     now: Instant,
-}
-
-/// A job and where it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Work {
-    tag: u64,
-    arrived: Instant,
-    usage: Usage,
-    priority: Priority,
-    heard: bool,
-    place: Place,
-    /// Nominal; a slowdown makes it longer.
-    service: Nanos,
-    mishap: Option<Mishap>,
-    pub(super) links: Links,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Waiting,
-    Served {
-        until: Instant,
-    },
-    Shared,
-    /// Served, and the answer held back.
-    Held {
-        until: Instant,
-    },
-    /// An error is on its way.
-    Rebuff {
-        status: Status,
-        until: Instant,
-    },
-    /// Nothing more will ever come.
-    Silence,
 }
 
 /// The keys of shared servers.
@@ -451,52 +417,5 @@ impl Backend for Queue {
 
     fn jobs(&self) -> usize {
         self.jobs.len()
-    }
-}
-
-impl Work {
-    fn new(job: &Job, now: Instant, place: Place) -> Work {
-        Work {
-            tag: job.tag,
-            arrived: now,
-            usage: Usage::default(),
-            priority: Priority::Normal,
-            heard: true,
-            place,
-            service: Nanos::ZERO,
-            mishap: None,
-            links: Links::FREE,
-        }
-    }
-
-    #[inline]
-    fn say(&self, event: AttemptEvent, out: &mut Vec<Output>) {
-        if self.heard {
-            out.push(Output::Progress { tag: self.tag, event });
-        }
-    }
-
-    #[inline]
-    fn open(&self, status: Status, out: &mut Vec<Output>) {
-        self.say(AttemptEvent::Connected, out);
-        self.say(
-            AttemptEvent::Open {
-                status,
-                code: None,
-                retry_after: None,
-            },
-            out,
-        );
-    }
-
-    /// The whole answer at once.
-    #[inline]
-    fn answer(&self, out: &mut Vec<Output>) {
-        if self.heard {
-            out.push(Output::Answer {
-                tag: self.tag,
-                usage: self.usage,
-            });
-        }
     }
 }
