@@ -75,7 +75,8 @@ fn panel(scene: &mut Scene, curve: &Curve, frame: Frame, has_shares: bool) {
         (&curve.simulated, 0, 2.6, &[][..]),
         (&curve.live, 1, 1.5, &[6.0, 4.0][..]),
     ] {
-        let line = points.iter().map(|(at, share)| (x.at(*at), y.at(*share))).collect();
+        let known = points.iter().filter(|(at, share)| at.is_finite() && share.is_finite());
+        let line = known.map(|(at, share)| (x.at(*at), y.at(*share))).collect();
         scene.line(line, look(number).color, width, dash);
     }
     let name = font::fit(&curve.name, LABEL, frame.width());
