@@ -89,7 +89,7 @@ mod tests {
         );
         assert_eq!(
             of("[network]"),
-            "[network]\nclient_to_gateway = \"2ms\"\ngateway_overhead = \"1ms\"\n"
+            "[network]\ngateway_overhead = \"1ms\"\nclient_to_gateway = \"2ms\"\n"
         );
         let once = of("x = 1\n[network]\n");
         assert_eq!(of(&once), once, "twice is once");
