@@ -70,6 +70,9 @@ pub(crate) struct Load {
     /// When the clock begins, in nanoseconds since 1970
     #[arg(long, value_name = "NS", hide = true)]
     pub(crate) begins: Option<u64>,
+    /// End when standard input does
+    #[arg(long, hide = true)]
+    pub(crate) leash: bool,
     /// Keep so many requests whole, in requests.csv
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) keep: u32,

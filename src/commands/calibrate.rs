@@ -13,7 +13,7 @@ use crate::term;
 /// Runs the command.
 pub(crate) fn run(args: &Calibrate) -> Result<(), Failure> {
     if let Some(out) = &args.out {
-        out::check_file(out)?;
+        out::check_new(out)?;
     }
     let waiting = term::Waiting::new("reading");
     let mut log = Log::default();
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Calibrate) -> Result<(), Failure> {
         )));
     }
     if let Some(out) = &args.out {
-        std::fs::write(out, found.toml())
+        out::write_new(out, &found.toml())
             .map_err(|error| Failure::failed(format!("`{}` cannot be written: {error}", out.display())))?;
     }
     if args.json {

@@ -21,6 +21,7 @@ use tollgate_sim::trace::Format;
 use tollgate_sim::workload::{ArrivalSpec, TraceSpec, Workload};
 
 use super::files::{self, Candidate, Source};
+use super::leash;
 use super::out::{self, Claim};
 use super::stop::{self, Held, Holding};
 use crate::args::Load;
@@ -29,6 +30,9 @@ use crate::term;
 
 /// Runs the command.
 pub(crate) fn run(args: &Load) -> Result<(), Failure> {
+    if args.leash {
+        leash::hold();
+    }
     let source = files::find_scenario(&args.scenario)?;
     let mut scenario = files::read_scenario(&source)?;
     let candidate = candidate(args, &source, &scenario)?;

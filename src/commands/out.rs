@@ -26,6 +26,22 @@ pub(crate) fn check_place(dir: &Path) -> Result<(), Failure> {
         .map_err(|error| unwritable(dir, &error, ANOTHER_DIRECTORY))
 }
 
+/// Whether the file `path` can be written, and nothing is there that would be lost.
+pub(crate) fn check_new(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() && !path.is_dir() {
+        return Err(Failure::wrong(format!(
+            "`{}` is there already\n  = help: name another file, or remove this one",
+            path.display()
+        )));
+    }
+    check_file(path)
+}
+
+/// Writes the file `path`, which must not be there yet.
+pub(crate) fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    File::create_new(path)?.write_all(text.as_bytes())
+}
+
 /// Whether the file `path` can be written or replaced.
 pub(crate) fn check_file(path: &Path) -> Result<(), Failure> {
     let error = if path.is_dir() {

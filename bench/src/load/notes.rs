@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use tollgate_core::time::{Instant, Nanos};
+use tollgate_core::time::Instant;
 
 use super::ledger::Ledger;
 use super::world::World;
@@ -29,7 +29,7 @@ pub(super) fn of(world: &World, ledger: &Ledger, stopped: Option<Instant>, end: 
             stopped.as_secs_f64()
         ));
     }
-    notes.extend(late(world, ledger, end));
+    notes.extend(late(world, ledger, stopped, end));
     let skipped = world.skipped.load(Ordering::Relaxed);
     if 0 < skipped {
         notes.push(format!(
@@ -58,13 +58,14 @@ pub(super) fn of(world: &World, ledger: &Ledger, stopped: Option<Instant>, end: 
 
 /// Says how late requests were sent, if that is worth a word.
 #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
-fn late(world: &World, ledger: &Ledger, end: Instant) -> Option<String> {
+fn late(world: &World, ledger: &Ledger, stopped: Option<Instant>, end: Instant) -> Option<String> {
     let p99 = ledger.lag_p99()?;
     if p99 / world.scale < LATE {
         return None;
     }
     let (duration, _) = world.strategy.plan.bounds();
-    let meant = duration.map_or(end.as_secs_f64(), Nanos::as_secs_f64);
+    let until = stopped.or(duration.map(|duration| Instant::EPOCH + duration));
+    let meant = until.unwrap_or(end).as_secs_f64();
     let took = ledger.last_sent.as_secs_f64().max(meant);
     let sent = ledger.begun() as f64;
     let intended = sent + world.skipped.load(Ordering::Relaxed) as f64;

@@ -19,12 +19,16 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant as Moment;
 use tollgate_proxy::upstream::{Address, Connect, Wire};
 
 use super::failure::Failure;
 
 /// Longest that a connection may take to stand, TLS included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest that a connection may wait for its first request.
+const LONGEST_UNUSED: Duration = Duration::from_secs(4);
 
 /// A request as it goes out.
 pub(super) type Outbound = Request<Full<Bytes>>;
@@ -51,6 +55,7 @@ pub(super) struct Link {
     connection: Option<Box<Connection>>,
     /// An answer has come on it already.
     pub(super) used: bool,
+    opened: Moment,
 }
 
 impl Pool {
@@ -101,7 +106,7 @@ impl Pool {
     /// A connection, the one that was used last if there is one.
     pub(super) async fn link(&self) -> Result<Link, Failure> {
         while let Some(mut link) = self.pop() {
-            if link.is_open() {
+            if link.is_fresh() && link.is_open() {
                 return Ok(link);
             }
         }
@@ -129,6 +134,7 @@ impl Pool {
             sender,
             connection: Some(Box::new(connection)),
             used: false,
+            opened: Moment::now(),
         })
     }
 
@@ -165,6 +171,11 @@ impl Link {
             Pin::new(&mut *body).poll_frame(cx)
         })
         .await
+    }
+
+    /// Whether its other end still waits for a first request: one that is left alone for long is closed unseen.
+    fn is_fresh(&self) -> bool {
+        self.used || self.opened.elapsed() < LONGEST_UNUSED
     }
 
     /// Whether it can be used now; lets go of the task that used it before.

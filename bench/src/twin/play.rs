@@ -194,6 +194,7 @@ impl Play<'_> {
         let mut words = Words::new(&[
             "load",
             self.scenario,
+            "--leash",
             "--mock-dice",
             "--model",
             "any",

@@ -24,7 +24,10 @@ pub struct BadUrl;
 
 impl fmt::Display for BadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the URL needs http:// or https://, a host, and only characters that may stand in a URL")
+        f.write_str(
+            "the URL needs http:// or https://, a host, a port of at most 65535 if it has one, and only characters that \
+             may stand in a URL",
+        )
     }
 }
 
@@ -43,7 +46,10 @@ impl Target {
             return Err(BadUrl);
         };
         let is_known = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
-        if !is_known || authority.host().is_empty() || authority.as_str().contains('@') {
+        // A port that is none would be taken for the scheme's own, and a key sent to whoever listens there.
+        let has_port = authority.host().len() < authority.as_str().len();
+        let is_reached = !has_port || authority.port_u16().is_some();
+        if !is_known || !is_reached || authority.host().is_empty() || authority.as_str().contains('@') {
             return Err(BadUrl);
         }
         let path = parts.path_and_query.unwrap_or(PathAndQuery::from_static("/"));
@@ -152,6 +158,9 @@ mod tests {
             "https://",
             "https://user:pass@host/",
             "https://ho st/",
+            "http://127.0.0.1:99999/v1",
+            "http://[::1]:65536",
+            "http://host:/v1",
         ] {
             assert_eq!(Target::new(url), Err(BadUrl), "{url}");
         }
