@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
 use tollgate_core::lifecycle::{End, Outcome};
-use tollgate_core::time::{Instant, Nanos};
-use tollgate_core::usage::{PicoUsd, Usage};
+use tollgate_core::time::Instant;
+use tollgate_core::usage::Usage;
 use tollgate_mock_llm::clock::Clock as _;
 use tollgate_sim::workload::{Answer, Call};
 
@@ -61,22 +61,8 @@ impl<'a> Open<'a> {
             last_token: Instant::FAR,
             outcome: Outcome {
                 arrived: intended,
-                admitted: Instant::FAR,
-                launched: Instant::FAR,
-                won: Instant::FAR,
-                first_token: Instant::FAR,
-                finished: Instant::FAR,
-                queue_wait: Nanos::ZERO,
-                usage: Usage { input: 0, output: 0 },
-                spent: PicoUsd(0),
-                route: None,
-                endpoint: None,
-                attempts: 0,
-                retries: 0,
-                hedges: 0,
-                fallbacks: 0,
                 stream: call.stream,
-                end: End::Open,
+                ..Outcome::NEW
             },
             ended: false,
         }

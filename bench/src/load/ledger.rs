@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tollgate_core::lifecycle::{End, Outcome};
 use tollgate_core::time::{Instant, Nanos};
-use tollgate_reports::result::{ClientSummary, Latency};
+use tollgate_reports::result::ClientSummary;
 use tollgate_sim::experiment::Strategy;
 use tollgate_sim::record::{Measured, Quiet, Record, Track};
 use tollgate_sim::workload::Call;
@@ -146,9 +146,9 @@ impl Ledger {
             .iter()
             .map(|(failure, n)| (failure.to_string(), *n as f64));
         let mut client = ClientSummary {
-            send_lag: figures(&self.lag),
-            first_byte: figures(&self.first_byte),
-            itl: figures(&self.itl),
+            send_lag: self.lag.figures(),
+            first_byte: self.first_byte.figures(),
+            itl: self.itl.figures(),
             failures: failures.collect(),
             ..ClientSummary::default()
         };
@@ -157,17 +157,5 @@ impl Ledger {
         client.output_tokens_per_second = (0.0 < seconds).then(|| self.output_tokens as f64 / seconds);
         client.sent = record.begun as f64;
         (record, client)
-    }
-}
-
-fn figures(track: &Track) -> Latency {
-    Latency {
-        mean: track.mean(),
-        p50: track.quantile(0.5),
-        p90: track.quantile(0.9),
-        p95: track.quantile(0.95),
-        p99: track.quantile(0.99),
-        p999: track.quantile(0.999),
-        max: track.max(),
     }
 }

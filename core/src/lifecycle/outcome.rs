@@ -69,7 +69,8 @@ pub enum End {
 }
 
 impl Outcome {
-    pub(super) const NEW: Outcome = Outcome {
+    /// Of a request of which nothing is known yet.
+    pub const NEW: Outcome = Outcome {
         arrived: Instant::FAR,
         admitted: Instant::FAR,
         launched: Instant::FAR,

@@ -135,22 +135,8 @@ const ITEM_BYTES: usize = 64;
 /// Appends `value` under a name.
 fn parameter(text: &mut BytesMut, name: &[u8], value: u64) {
     text.extend_from_slice(name);
-    let mut digits = [0; MOST_DIGITS];
-    let mut at = MOST_DIGITS;
-    let mut rest = value;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).expect("a digit");
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    text.extend_from_slice(&digits[at..]);
+    text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
-
-/// Digits of the largest number of 64 bits.
-const MOST_DIGITS: usize = 20;
 
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");

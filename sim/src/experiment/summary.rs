@@ -152,18 +152,7 @@ impl<'a> Run<'a> {
 
     /// The distribution over all replications together.
     fn latency(&self, of: impl Fn(&Latencies) -> &Track) -> Latency {
-        let Some(track) = self.pooled.as_ref().map(of) else {
-            return Latency::default();
-        };
-        Latency {
-            mean: track.mean(),
-            p50: track.quantile(0.5),
-            p90: track.quantile(0.9),
-            p95: track.quantile(0.95),
-            p99: track.quantile(0.99),
-            p999: track.quantile(0.999),
-            max: track.max(),
-        }
+        self.pooled.as_ref().map(of).map_or(Latency::default(), Track::figures)
     }
 
     fn intervals(&self) -> BTreeMap<String, [f64; 2]> {

@@ -11,6 +11,7 @@
 use hdrhistogram::Histogram;
 use tollgate_core::lifecycle::Outcome;
 use tollgate_core::time::Nanos;
+use tollgate_reports::result::Latency;
 
 /// The distribution of one length of time.
 #[derive(Clone, Debug)]
@@ -145,6 +146,20 @@ impl Track {
     #[must_use]
     pub fn max(&self) -> Option<f64> {
         (0 < self.count).then(|| Nanos::from_nanos(self.max).as_secs_f64())
+    }
+
+    /// What a result set says of it.
+    #[must_use]
+    pub fn figures(&self) -> Latency {
+        Latency {
+            mean: self.mean(),
+            p50: self.quantile(0.5),
+            p90: self.quantile(0.9),
+            p95: self.quantile(0.95),
+            p99: self.quantile(0.99),
+            p999: self.quantile(0.999),
+            max: self.max(),
+        }
     }
 
     /// As a histogram of nanoseconds, for files that other tools read.
